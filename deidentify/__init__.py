@@ -1,0 +1,24 @@
+"""De-identification of DICOM objects by PS3.15 Annex E, as a library without Django.
+
+The names below are the public API; everything else in this package is how they are made.
+"""
+
+from deidentify.compare import Change
+from deidentify.engine import Deidentifier, Released
+from deidentify.errors import Refused
+from deidentify.gate import Limits, Structure, read_structure, text
+from deidentify.identifiers import Identifiers
+from deidentify.recipe import Recipe
+
+__all__ = [
+    "Change",
+    "Deidentifier",
+    "Identifiers",
+    "Limits",
+    "Recipe",
+    "Refused",
+    "Released",
+    "Structure",
+    "read_structure",
+    "text",
+]

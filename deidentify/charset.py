@@ -1,0 +1,84 @@
+"""Character sets (PS3.5 6.1): bytes to text without ever failing, and the names that may stay in an output.
+
+Decoding is for showing and comparing; values that no rule touches are passed on as bytes.
+"""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import suppress
+
+from pydicom.charset import convert_encodings, decode_bytes, encode_string, python_encoding
+
+from deidentify.errors import Refused
+
+TEXT_DELIMITERS = {ord(char) for char in "\\^=\r\n\t\f"}
+FALLBACK = "ISO_IR 100"
+
+
+def _terms(raw: bytes) -> list[str]:
+    return [term.strip() for term in raw.strip(b"\0 ").decode("ascii", "replace").split("\\")]
+
+
+def decode(value: bytes, character_set: bytes = b"") -> str:
+    """Decode `value` by the raw SpecificCharacterSet `character_set`; whatever it says, text comes back.
+
+    Plain ASCII needs no tables. What does not fit is read as UTF-8 if it is, and else as Latin-1.
+    """
+    if value.isascii() and b"\x1b" not in value:
+        return value.decode("ascii").strip(" \0")
+    terms = [term for term in _terms(character_set) if term in python_encoding]
+    if any(terms):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            try:
+                return decode_bytes(value, convert_encodings(terms), TEXT_DELIMITERS).strip(" \0")
+            except (UnicodeError, LookupError, ValueError, Warning):
+                pass
+    try:
+        return value.decode("utf-8").strip(" \0")
+    except UnicodeDecodeError:
+        return value.decode("latin-1").strip(" \0")
+
+
+def known_character_set(raw: bytes) -> bytes:
+    """Return `raw` when it names only defined terms (PS3.3 C.12.1.1.2), else one in which every byte is a character."""
+    if all(term in python_encoding for term in _terms(raw)):
+        return raw
+    return FALLBACK.encode()
+
+
+def encode(value: str, character_set: bytes) -> bytes:
+    """Encode an inserted value by the raw SpecificCharacterSet of the object that it goes into.
+
+    Raises
+    ------
+    Refused
+        ``bad-identifier``, when the character set cannot express it.
+    """
+    if value.isascii():
+        return value.encode("ascii")
+    terms = [term for term in _terms(character_set) if term in python_encoding]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            encoded: bytes = encode_string(value, convert_encodings(terms or [""]))
+        except (UnicodeError, LookupError, ValueError, Warning):
+            raise Refused(
+                "bad-identifier",
+                "A supplied identifier has characters that the object's character set cannot express.",
+            ) from None
+    return encoded
+
+
+def spellings(value: str, character_set: bytes) -> set[bytes]:
+    """Return `value` in lower case in UTF-8, Latin-1, UTF-16 and the object's own character set.
+
+    The UTF-16 form lacks its outer zero byte, so that it is found in both byte orders.
+    """
+    forms = {value.encode("utf-8", "replace"), value.encode("utf-16-le", "replace").strip(b"\0")}
+    with suppress(UnicodeError):
+        forms.add(value.encode("latin-1"))
+    with suppress(Refused):
+        forms.add(encode(value, character_set))
+    return {form.lower() for form in forms}

@@ -1,0 +1,237 @@
+"""The leak check: searches the bytes that are about to leave for what is known of the patient (PS3.15 E.1.1).
+
+It knows nothing about rules and trusts none; a hit is reported by the attribute that it is in, never by its value.
+
+How a value is searched:
+
+- UIDs that were replaced, of ten characters or more: anywhere, as a whole UID.
+- Anything of six characters or more, and names in every order of their parts: anywhere outside of numbers, as whole
+  words. A value of digits only counts in text only.
+- Single words of a name and other values of four or five characters: as whole words of a text.
+- Two or three characters, and places of less than six: as the whole value of a text. One character is not searched.
+- Words that are no secret (modalities, body parts, vendors, "test", "anonymous"...) are not searched.
+
+Each is searched without regard to case, in UTF-8, Latin-1, UTF-16 and the object's own character set.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from importlib.resources import files
+from itertools import permutations
+from typing import NamedTuple
+
+from pydicom.valuerep import CUSTOMIZABLE_CHARSET_VR
+
+from deidentify.charset import decode, spellings
+from deidentify.dictionary import name_of, vr_of
+from deidentify.elements import Piece, Stretch
+from deidentify.errors import Refused
+from deidentify.known import DATE, IDENTIFIER, KNOWN, NAME, PATIENT_NAME, PLACE
+from deidentify.source import Source
+from deidentify.walk import ELEMENT, FRAGMENTS, Limits, Walk
+
+ANYWHERE, WORD, WHOLE = range(3)
+_SHORTEST_UID = 10
+_BLOCK, _OVERLAP = 1 << 20, 1 << 12
+_TEXT = CUSTOMIZABLE_CHARSET_VR | {"AE", "UR", "UN", "OB"}
+
+COMMON = frozenset(
+    word
+    for line in files(__package__).joinpath("common_words.txt").read_text("utf-8").splitlines()
+    if not line.startswith("#")
+    for word in line.split()
+)
+
+_WORDS = re.compile(r"[^\W_]+", re.UNICODE)
+_WORD_BYTES = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789")
+_UID_BYTES = frozenset(b"0123456789.")
+
+
+class Needle(NamedTuple):
+    """Bytes to look for, in lower case, and where they count."""
+
+    value: bytes
+    reach: int
+    digits: bool
+    uid: bool = False
+
+
+def check(
+    parts: Iterable[tuple[int, list[Piece]]],
+    known: frozenset[tuple[int, bytes]],
+    originals: Iterable[bytes],
+    *,
+    character_set: bytes,
+    supplied: tuple[tuple[str, str], ...],
+    implicit: bool,
+    little: bool,
+    source: Source,
+) -> None:
+    """Search the elements of an output for known values.
+
+    Parameters
+    ----------
+    parts : iterable of (int, list of Piece)
+        The top-level elements.
+    known : frozenset of (int, bytes)
+        Tag and raw value from the source.
+    originals : iterable of bytes
+        UIDs of the source that were replaced.
+    character_set : bytes
+        Raw SpecificCharacterSet of the source.
+    supplied : tuple of (str, str)
+        The identifiers that were put in. Dates among them may equal the original; nothing else may.
+    implicit, little : bool
+        The encoding of the output.
+    source : Source
+        What the stretches of the output are read from; those that are pixel data are left out.
+
+    Raises
+    ------
+    Refused
+        ``leak``, with the attribute in the sentence.
+    """
+    needles = list(_needles(known, character_set, supplied))
+    needles += [Needle(uid.lower(), ANYWHERE, False, True) for uid in originals if len(uid) >= _SHORTEST_UID]
+    needles += [
+        Needle(b"\0".join(uid[i : i + 1] for i in range(len(uid))), ANYWHERE, False, True)
+        for uid in originals
+        if len(uid) >= _SHORTEST_UID
+    ]
+    parts = list(parts)
+    text = b"".join(piece for _, pieces in parts for piece in pieces if isinstance(piece, bytes)).lower()
+    found = [needle for needle in needles if needle.value in text]
+    if found:
+        for tag, pieces in parts:
+            for needle in found:
+                _check_part(tag, pieces, needle, implicit=implicit, little=little)
+    for tag, pieces in parts:
+        for piece in pieces:
+            if isinstance(piece, Stretch) and not piece.pixels:
+                _check_stretch(tag, piece, needles, source)
+
+
+def _check_part(tag: int, pieces: list[Piece], needle: Needle, *, implicit: bool, little: bool) -> None:
+    data = b"".join(piece if isinstance(piece, bytes) else b"" for piece in pieces)
+    if needle.value not in data.lower():
+        return
+    if any(isinstance(piece, Stretch) for piece in pieces):
+        elements = [(tag, vr_of(tag), data)]
+    else:
+        elements = _elements(data, implicit=implicit, little=little)
+    for element, vr, value in elements:
+        if _counts(needle, vr, value.lower()):
+            raise Refused("leak", f"A known value of the patient is still in element {name_of(element)} of the output.")
+
+
+def _elements(data: bytes, *, implicit: bool, little: bool) -> list[tuple[int, str, bytes]]:
+    """Return tag, VR and value of every innermost element of an encoded one."""
+    walk = Walk(Source.of_bytes(data), 0, len(data), implicit=implicit, little=little, limits=Limits(depth=1 << 10))
+    return [
+        (tag, vr.decode("ascii") or vr_of(tag), data[value : value + length])
+        for kind, tag, vr, _, value, length in walk.events()
+        if kind in (ELEMENT, FRAGMENTS)
+    ]
+
+
+def _counts(needle: Needle, vr: str, value: bytes) -> bool:
+    if vr == "UI" and not needle.uid:
+        return False
+    plain = value.strip(b"\0 ")
+    if needle.reach == WHOLE:
+        return vr in _TEXT and needle.value in (part.strip(b" ") for part in plain.split(b"\\"))
+    if vr not in _TEXT and (needle.digits or needle.reach == WORD):
+        return False
+    if plain == needle.value:
+        return True
+    edge = _UID_BYTES if needle.uid else _WORD_BYTES
+    at = value.find(needle.value)
+    while at >= 0:
+        after = at + len(needle.value)
+        before_is_edge = at == 0 or value[at - 1] not in edge
+        if before_is_edge and (after == len(value) or value[after] not in edge):
+            return True
+        at = value.find(needle.value, at + 1)
+    return False
+
+
+def _check_stretch(tag: int, stretch: Stretch, needles: list[Needle], source: Source) -> None:
+    wanted = [needle for needle in needles if needle.reach == ANYWHERE and not needle.digits]
+    for offset in range(stretch.offset, stretch.offset + stretch.length, _BLOCK):
+        length = min(_BLOCK + _OVERLAP, stretch.offset + stretch.length - offset)
+        block = source.read(offset, length).lower()
+        for needle in wanted:
+            if needle.value in block and _counts(needle, "UN", block):
+                raise Refused("leak", f"A known value of the patient is still in element {name_of(tag)} of the output.")
+
+
+@lru_cache(maxsize=256)
+def _needles(
+    known: frozenset[tuple[int, bytes]], character_set: bytes, supplied: tuple[tuple[str, str], ...]
+) -> tuple[Needle, ...]:
+    """Return what to search for, for all images that know the same of their patient."""
+    legitimate = {value.lower() for _, value in supplied if value.isdigit() and len(value) == 8}
+    wanted: dict[str, int] = {}
+    for tag, raw in known:
+        for value in decode(raw, character_set).split("\\"):
+            for form, reach in _forms(KNOWN[tag], value.strip().lower()):
+                if form not in legitimate and form not in COMMON and len(form) > 1:
+                    wanted[form] = min(reach, wanted.get(form, WHOLE))
+    needles = {
+        Needle(spelling, reach, form.isdigit())
+        for form, reach in wanted.items()
+        for spelling in spellings(form, character_set)
+        if len(spelling) > 1
+    }
+    return tuple(sorted(needles))
+
+
+def _reach(value: str) -> int:
+    if len(value) < 4:
+        return WHOLE
+    return WORD if len(value) < 6 else ANYWHERE
+
+
+def _forms(kind: int, value: str) -> Iterable[tuple[str, int]]:
+    """Yield the ways in which a value may be written, in lower case, with how far each is searched."""
+    if kind == DATE:
+        if len(value) >= 8 and value[:8].isdigit():
+            year, month, day = value[:4], value[4:6], value[6:8]
+            yield value[:8], WORD
+            for form in (
+                f"{year}-{month}-{day}",
+                f"{day}.{month}.{year}",
+                f"{month}/{day}/{year}",
+                f"{day}/{month}/{year}",
+            ):
+                yield form, ANYWHERE
+    elif kind in (IDENTIFIER, PLACE):
+        if set(_WORDS.findall(value)) - COMMON:
+            reach = _reach(value)
+            yield value, WHOLE if kind == PLACE and reach != ANYWHERE else reach
+    elif kind in (NAME, PATIENT_NAME):
+        for group in value.split("="):
+            yield from _name_forms(group, patient=kind == PATIENT_NAME)
+
+
+def _name_forms(group: str, *, patient: bool) -> Iterable[tuple[str, int]]:
+    parts = [part.strip() for part in group.split("^")][:3]
+    parts = [part for part in parts if part]
+    if not any(set(_WORDS.findall(part)) - COMMON for part in parts):
+        return
+    whole = group.strip("^ ")
+    yield whole, _reach(whole)
+    for first, second in permutations(parts, 2):
+        for between in (" ", ", ", ",", "^", "_", "-", ".", ""):
+            joined = first + between + second
+            if len(joined) >= 6:
+                yield joined, ANYWHERE
+    for position, part in enumerate(parts):
+        for word in {part, *_WORDS.findall(part)}:
+            if word in COMMON or (position and not patient):
+                continue
+            if len(word) >= (4 if patient else 5) or not word.isascii() or (patient and word == whole):
+                yield word, WORD if len(word) >= 4 else _reach(word)

@@ -1,0 +1,114 @@
+"""Destinations as configured: from the environment and the TOML file into rows, at every start.
+
+A destination that is no longer configured is disabled, never deleted: deliveries point to it.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from deidentify import Recipe, Refused
+from main.destinations import kinds
+from main.models import Destination
+from sendit.reference import PROOFS
+
+_COMMON = {"kind", "recipe", "trusted", "proof"}
+_KEYS: dict[str, tuple[set[str], set[str]]] = {
+    "folder": ({"path"}, set()),
+    "dicom": ({"host", "port"}, {"ae_title", "rest_url", "rest_user", "rest_password_env"}),
+}
+
+
+def sync() -> list[Destination]:
+    """Write the configured destinations to the database; returns the enabled ones.
+
+    Raises
+    ------
+    ImproperlyConfigured
+        With the name of the destination, what is wrong with it and what is accepted.
+    """
+    wanted = configured()
+    for name, values in wanted.items():
+        Destination.objects.update_or_create(name=name, defaults={**values, "enabled": True})
+    Destination.objects.exclude(name__in=wanted).update(enabled=False)
+    return list(Destination.objects.filter(enabled=True).order_by("name"))
+
+
+def configured() -> dict[str, dict[str, Any]]:
+    """Name and columns of every configured destination."""
+    found: dict[str, dict[str, Any]] = {}
+    if settings.SEND_TO_ORTHANC:
+        options = {
+            "host": settings.ORTHANC_IPADDRESS,
+            "port": settings.ORTHANC_PORT,
+            "ae_title": settings.ORTHANC_AE_TITLE,
+            "rest_url": settings.ORTHANC_REST_URL,
+            "rest_user": settings.ORTHANC_REST_USER,
+            "rest_password_env": "ORTHANC_REST_PASSWORD",
+        }
+        found["orthanc"] = _row("orthanc", {"kind": "dicom", **{k: v for k, v in options.items() if v}})
+    if settings.SENDIT_DESTINATIONS:
+        for name, values in _read_file().items():
+            if name in found:
+                raise ImproperlyConfigured(f"SENDIT_DESTINATIONS: the name {name!r} is taken by SEND_TO_ORTHANC.")
+            found[name] = _row(name, values)
+    if settings.SENDIT_OUTBOX or not found:
+        path = (settings.SENDIT_OUTBOX or settings.DATA_DIR / "outbox").absolute()
+        found.setdefault("outbox", _row("outbox", {"kind": "folder", "path": str(path)}))
+    return found
+
+
+def _read_file() -> dict[str, dict[str, Any]]:
+    try:
+        with open(settings.SENDIT_DESTINATIONS, "rb") as file:
+            tables = tomllib.load(file)
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"SENDIT_DESTINATIONS names a file that cannot be read ({error.strerror})."
+        ) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ImproperlyConfigured(f"SENDIT_DESTINATIONS is not TOML: {error}.") from None
+    for name, values in tables.items():
+        if not isinstance(values, dict):
+            raise ImproperlyConfigured(
+                f"SENDIT_DESTINATIONS: {name!r} is not a table: write [{name}] and its lines below."
+            )
+    return tables
+
+
+def _row(name: str, values: dict[str, Any]) -> dict[str, Any]:
+    kind = values.get("kind")
+    if kind not in _KEYS or kind not in kinds():
+        raise ImproperlyConfigured(f"Destination {name!r}: kind is one of {', '.join(sorted(_KEYS))}, not {kind!r}.")
+    required, optional = _KEYS[kind]
+    if missing := required - values.keys():
+        raise ImproperlyConfigured(f"Destination {name!r} of kind {kind} needs {', '.join(sorted(missing))}.")
+    if unknown := values.keys() - required - optional - _COMMON:
+        accepted = ", ".join(sorted(required | optional | _COMMON))
+        raise ImproperlyConfigured(
+            f"Destination {name!r}: {', '.join(sorted(unknown))} is not known; accepted: {accepted}."
+        )
+    recipe, trusted = str(values.get("recipe", settings.SENDIT_RECIPE)), values.get("trusted", False) is True
+    if recipe == "none" and not trusted:
+        raise ImproperlyConfigured(
+            f"Destination {name!r}: recipe none sends originals on, with the patient's name in them. Only a destination "
+            "with trusted = true may get them."
+        )
+    try:
+        Recipe.load(recipe)
+    except Refused as refused:
+        raise ImproperlyConfigured(f"Destination {name!r}: recipe {recipe!r}: {refused.sentence}") from None
+    proof = values.get("proof", settings.SENDIT_PROOF)
+    if proof not in PROOFS:
+        raise ImproperlyConfigured(f"Destination {name!r}: proof is one of {', '.join(PROOFS)}, not {proof!r}.")
+    return {
+        "kind": kind,
+        "recipe": recipe,
+        "trusted": trusted,
+        "required_proof": proof,
+        "settings": {key: value for key, value in values.items() if key not in _COMMON},
+    }

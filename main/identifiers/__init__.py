@@ -1,0 +1,66 @@
+"""Providers of identifiers, one a file: each has a class `Provider` with `name` and `identify`.
+
+Adding one touches nothing else: a module in this package with a `Provider` is found by its name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any, Protocol
+
+from django.conf import settings
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a provider is asked about: one study of one patient. Original values: never logged, never in an error."""
+
+    patient_key: str
+    patient_id: str
+    accession_number: str
+    patient_birth_date: str
+    study_date: str
+    header: dict[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The identifiers of a study.
+
+    `values` maps keywords (PatientID, PatientName, AccessionNumber, …) to what is put in; `date_shift_days` is the
+    provider's jitter; `response` the whole answer, kept sealed.
+    """
+
+    values: dict[str, str]
+    date_shift_days: int | None = None
+    response: Any = None
+
+
+class Provider(Protocol):
+    """One way to get identifiers."""
+
+    name: str
+
+    def identify(self, request: Request) -> Answer:
+        """Answer `request`.
+
+        Raises
+        ------
+        Transient
+            The provider is away: the series waits and shows why.
+        Quarantine
+            The answer, or what was asked, cannot be used.
+        """
+        ...
+
+    def check(self) -> str:
+        """One sentence on how the provider is; raises like `identify`."""
+        ...
+
+
+def provider(name: str | None = None) -> Provider:
+    """The provider called `name`, by default the configured one."""
+    chosen = name or ("dasher" if settings.DEIDENTIFY_RESTFUL else "keyed")
+    found: Provider = import_module(f"main.identifiers.{chosen}").Provider()
+    return found

@@ -1,0 +1,147 @@
+"""The identity map and its vault: the only place where patient values are sealed, opened and looked up.
+
+Sealing is Fernet (MultiFernet, so that keys can be rotated); look-ups use HMAC-SHA256 under a key of their own, one
+derived key for each purpose, so that equal values of different kinds have unrelated indexes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.utils import timezone
+
+from main.models import KeyRecord
+from sendit import keys
+
+
+@dataclass(frozen=True)
+class KeyRing:
+    """The keys in use: the vault's, the blind index's, and the pseudonyms' (`pseudonym`, 32 bytes)."""
+
+    vault: MultiFernet
+    index: bytes
+    pseudonym: bytes
+
+    @property
+    def pseudonym_id(self) -> str:
+        """Fingerprint of the pseudonym key: recorded with every release."""
+        return fingerprint(self.pseudonym)
+
+
+def fingerprint(key: bytes) -> str:
+    """A short name for a key that tells nothing about it."""
+    return hashlib.sha256(b"sendit key fingerprint" + key).hexdigest()[:16]
+
+
+@lru_cache(maxsize=1)
+def keyring() -> KeyRing:
+    """The node's keys, made on first start.
+
+    Raises
+    ------
+    ImproperlyConfigured
+        If a key that existed before is missing or is another one: nothing may be sealed or named under a new key.
+    """
+    vault = settings.ENCRYPTION_KEY or [_key("vault", "ENCRYPTION_KEY")]
+    index = settings.SENDIT_INDEX_KEY or _key("index", "SENDIT_INDEX_KEY")
+    pseudonym = settings.SENDIT_PSEUDONYM_KEY or _key("pseudonym", "SENDIT_PSEUDONYM_KEY")
+    try:
+        ring = KeyRing(
+            MultiFernet([Fernet(key.encode("ascii")) for key in vault]),
+            _thirty_two_bytes(index),
+            _thirty_two_bytes(pseudonym),
+        )
+    except (ValueError, UnicodeEncodeError) as error:
+        raise ImproperlyConfigured(
+            "A key is not usable: ENCRYPTION_KEY is a Fernet key (44 characters), SENDIT_INDEX_KEY and "
+            "SENDIT_PSEUDONYM_KEY are 64 hexadecimal digits."
+        ) from error
+    # The vault's oldest key is the one that identifies it: newer ones are put in front when keys are rotated.
+    _check("vault", vault[-1].encode("ascii"), "ENCRYPTION_KEY")
+    _check("index", ring.index, "SENDIT_INDEX_KEY")
+    _check("pseudonym", ring.pseudonym, "SENDIT_PSEUDONYM_KEY")
+    return ring
+
+
+def _thirty_two_bytes(text: str) -> bytes:
+    key = bytes.fromhex(text)
+    if len(key) != 32:
+        raise ValueError("a key has 32 bytes")
+    return key
+
+
+def _key(name: str, setting: str) -> str:
+    found = keys.read(settings.KEYS_DIR, name)
+    if found is None and KeyRecord.objects.filter(name=name).exists():
+        raise ImproperlyConfigured(
+            f"The {name} key existed before and is missing now. Restore keys/{name}.key in the data folder from your "
+            f"backup, or give it as {setting} or {setting}_FILE. sendit does not go on under a new key."
+        )
+    return found or keys.read_or_make(settings.KEYS_DIR, name)
+
+
+def _check(name: str, key: bytes, setting: str) -> None:
+    known, _ = KeyRecord.objects.get_or_create(
+        name=name, defaults={"fingerprint": fingerprint(key), "since": timezone.now()}
+    )
+    if known.fingerprint != fingerprint(key):
+        raise ImproperlyConfigured(
+            f"The {name} key is not the one this database was made with (fingerprint {known.fingerprint}). "
+            f"Restore keys/{name}.key in the data folder, or the right {setting}."
+        )
+
+
+def seal(values: str | dict[str, Any]) -> str:
+    """Encrypt a text, or a dict of JSON values."""
+    text = values if isinstance(values, str) else json.dumps(values, separators=(",", ":"))
+    return keyring().vault.encrypt(text.encode("utf-8", "surrogateescape")).decode("ascii")
+
+
+def unseal(token: str) -> str:
+    """The text that `seal` was given. Raises ImproperlyConfigured under a wrong key."""
+    try:
+        return keyring().vault.decrypt(token).decode("utf-8", "surrogateescape")
+    except InvalidToken as error:
+        raise ImproperlyConfigured("A sealed value does not open with the vault's key.") from error
+
+
+def unseal_values(token: str) -> dict[str, Any]:
+    """The dict that `seal` was given."""
+    values: dict[str, Any] = json.loads(unseal(token))
+    return values
+
+
+def blind_index(purpose: str, value: str) -> str:
+    """Keyed, deterministic index of `value`, 64 hex digits; equal only for equal purpose and value."""
+    return _hmac(keyring().index, purpose, value).hex()
+
+
+def patient_key(issuer: str, patient_id: str, study_instance_uid: str) -> str:
+    """What makes two images those of one patient.
+
+    (issuer, PatientID) in Unicode NFC without surrounding spaces, case kept. Without an id the study stands for its
+    patient: such patients are never put together.
+    """
+    issuer, patient_id = (unicodedata.normalize("NFC", text).strip() for text in (issuer, patient_id))
+    if not patient_id:
+        return json.dumps(["study", study_instance_uid])
+    return json.dumps(["patient", issuer, patient_id], ensure_ascii=False)
+
+
+def _hmac(key: bytes, purpose: str, value: str) -> bytes:
+    subkey = hmac.digest(key, purpose.encode("utf-8"), "sha256")
+    return hmac.digest(subkey, value.encode("utf-8", "surrogateescape"), "sha256")
+
+
+def pseudonym_digest(purpose: str, value: str) -> bytes:
+    """32 bytes for a pseudonym of `value`: keyed by the pseudonym key and the project's name."""
+    return _hmac(keyring().pseudonym, f"{settings.SENDIT_PROJECT}/{purpose}", value)

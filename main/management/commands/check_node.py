@@ -1,0 +1,98 @@
+"""`manage.py check_node`: every setting, folder, key, provider and destination tried, with what to do where it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
+from kombu import Connection
+
+from main import identity
+from main.destinations import kind_of
+from main.destinations.configured import sync
+from main.errors import PipelineError, describe
+from main.identifiers import provider
+from main.management.commands._base import LOOK, NodeCommand
+from main.storage import require_space
+
+
+class Command(NodeCommand):
+    """Try everything the node needs."""
+
+    help = (
+        "Try every folder, key, the database, the broker, the identifiers' provider and each destination. Exit 1: look."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run all checks, whatever each of them says."""
+        facts: dict[str, dict[str, Any]] = {}
+        for name, check in _checks():
+            try:
+                facts[name] = {"ok": True, "says": check()}
+            except (PipelineError, ImproperlyConfigured) as error:
+                says = error.sentence if isinstance(error, PipelineError) else str(error)
+                facts[name] = {"ok": False, "says": says}
+            except Exception as error:  # noqa: BLE001 - a check that fails in its own way is a finding, not a crash
+                facts[name] = {"ok": False, "says": describe(error)[1]}
+        lines = [f"{'ok  ' if fact['ok'] else 'LOOK'}  {name}: {fact['says']}" for name, fact in facts.items()]
+        self.show(options, facts, lines)
+        self.end(0 if all(fact["ok"] for fact in facts.values()) else LOOK)
+
+
+def _checks() -> Iterator[tuple[str, Callable[[], str]]]:
+    yield "settings", lambda: f"{len(settings.ENVIRONMENT.values)} settings are understood"
+    yield "database", _database
+    yield "keys", lambda: f"pseudonym key {identity.keyring().pseudonym_id}"
+    yield "data folder", _data_folder
+    for folder in settings.WATCH_FOLDERS:
+        yield f"watched folder {folder.path}", lambda path=folder.path: _watched(path)  # type: ignore[misc]
+    yield "broker", _broker
+    yield "identifiers", lambda: provider().check()
+    try:
+        found = sync()
+    except ImproperlyConfigured as error:
+        yield "destinations", lambda error=error: _raise(error)  # type: ignore[misc]
+        return
+    for destination in found:
+        yield f"destination {destination.name}", lambda one=destination: _destination(one)  # type: ignore[misc]
+
+
+def _raise(error: Exception) -> str:
+    raise error
+
+
+def _database() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return f"{connection.vendor} answers"
+
+
+def _data_folder() -> str:
+    require_space(settings.DATA_DIR)
+    probe = settings.WORK_DIR / ".check"
+    probe.write_bytes(b"")
+    probe.unlink()
+    return f"{settings.DATA_DIR} is writable"
+
+
+def _watched(path: Path) -> str:
+    probe = path / ".sendit-check"
+    probe.write_bytes(b"")
+    probe.unlink()
+    same = path.stat().st_dev == settings.DROPS_DIR.stat().st_dev
+    return "writable, " + ("taken by rename" if same else "on another filesystem: drops are copied")
+
+
+def _broker() -> str:
+    with Connection(settings.CELERY_BROKER_URL, transport_options=settings.CELERY_BROKER_TRANSPORT_OPTIONS) as broker:
+        broker.ensure_connection(max_retries=1, timeout=5)
+        return f"{broker.transport_cls or broker.transport.driver_type} answers"
+
+
+def _destination(one: Any) -> str:
+    said = kind_of(one).check()
+    return said + (" GETS ORIGINALS (recipe none)." if one.recipe == "none" else "")

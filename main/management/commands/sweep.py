@@ -1,0 +1,68 @@
+"""`manage.py sweep`: one sweep, or `--forever` as the node's own small process."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import CommandParser
+from django.db import Error, close_old_connections
+
+from main.heartbeat import beat
+from main.management.commands._base import NodeCommand
+from main.pipeline.sweep import sweep, tidy
+
+log = logging.getLogger(__name__)
+
+_TIDY_SECONDS = 30.0
+
+
+class Command(NodeCommand):
+    """Ring for whatever is due."""
+
+    help = "Ring for whatever is due: retries, expired leases, drops claimed but not registered. Safe to run twice."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add `--forever`."""
+        super().add_arguments(parser)
+        parser.add_argument("--forever", action="store_true", help="sweep every SENDIT_SWEEP_SECONDS until stopped")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Sweep once, or until SIGTERM."""
+        self.prepare()
+        if not options["forever"]:
+            due, mended = sweep(), tidy()
+            waiting = [stage for stage, is_due in due.items() if is_due]
+            self.show(options, {"due": waiting, "mended": mended}, [f"due: {', '.join(waiting) or 'nothing'}"])
+            return
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        next_tidy = 0.0
+        while not stop.is_set():
+            next_tidy = self._round(next_tidy)
+            stop.wait(settings.SENDIT_SWEEP_SECONDS)
+
+    def _round(self, next_tidy: float) -> float:
+        """One round; an error of the database or the broker is said, and the next round tries again."""
+        close_old_connections()
+        try:
+            due = sweep()
+            beat(
+                "sweeper",
+                f"{os.uname().nodename}-{os.getpid()}",
+                due=[stage for stage, is_due in due.items() if is_due],
+            )
+            if time.monotonic() >= next_tidy:
+                tidy()
+                return time.monotonic() + _TIDY_SECONDS
+        except Error as error:
+            log.warning("The sweep could not use the database (%s); it goes on.", type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - whatever the broker raises, the sweeper must live
+            log.warning("The sweep could not ring (%s); it goes on.", type(error).__name__)
+        return next_tidy

@@ -1,0 +1,115 @@
+"""Subject, Study, Series, Image: what the pipeline works on. Original values are sealed, look-ups use a blind index."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from main.models.arrival import Batch
+from main.models.work import Work
+
+
+class Status(models.TextChoices):
+    """The status states of an image, in the order of its way."""
+
+    NEW = "NEW", "New"
+    PROCESSING = "PROCESSING", "Processing"
+    DONEPROCESSING = "DONEPROCESSING", "Released, not sent"
+    SENT = "SENT", "Sent and proven"
+    DONE = "DONE", "Done"
+    QUARANTINED = "QUARANTINED", "Quarantined"
+    EXCLUDED = "EXCLUDED", "Excluded"
+
+
+class Subject(models.Model):
+    """A patient: (issuer, PatientID) as a blind index, the values sealed."""
+
+    key_index = models.CharField(max_length=64, unique=True)
+    sealed = models.TextField()
+    added_at = models.DateTimeField()
+
+
+class Study(models.Model):
+    """A study, known by its Study Instance UID; it belongs to one subject."""
+
+    subject = models.ForeignKey(Subject, models.PROTECT, related_name="studies")
+    uid_index = models.CharField(max_length=64, unique=True)
+    sealed_uid = models.TextField()
+    added_at = models.DateTimeField()
+
+
+class Series(Work):
+    """A series: the unit that is moved and processed. Its stage is identify, deidentify, deliver, cleanup or empty.
+
+    The counts repeat those of its images by status; `main/states.py` writes them in the transaction of each change.
+    """
+
+    study = models.ForeignKey(Study, models.PROTECT, related_name="series")
+    uid_index = models.CharField(max_length=64)
+    sealed_uid = models.TextField()
+    modality = models.CharField(max_length=16, blank=True, default="")
+    status = models.CharField(max_length=16, choices=Status, default=Status.NEW)
+    images = models.PositiveIntegerField(default=0)
+    bytes = models.PositiveBigIntegerField(default=0)
+    n_new = models.PositiveIntegerField(default=0)
+    n_processing = models.PositiveIntegerField(default=0)
+    n_doneprocessing = models.PositiveIntegerField(default=0)
+    n_sent = models.PositiveIntegerField(default=0)
+    n_done = models.PositiveIntegerField(default=0)
+    n_quarantined = models.PositiveIntegerField(default=0)
+    n_excluded = models.PositiveIntegerField(default=0)
+    added_at = models.DateTimeField()
+    changed_at = models.DateTimeField()
+    proven_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["stage", "due_at"], name="series_due", condition=models.Q(due_at__isnull=False)),
+            models.Index(fields=["status", "-changed_at"], name="series_status"),
+            models.Index(fields=["-changed_at"], name="series_changed"),
+            models.Index(fields=["uid_index"], name="series_uid"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["study", "uid_index"], name="series_once_in_study"),
+            models.CheckConstraint(condition=models.Q(status__in=Status.values), name="series_status_known"),
+            models.CheckConstraint(
+                condition=models.Q(stage__in=["identify", "deidentify", "deliver", "cleanup", ""]), name="series_stage"
+            ),
+        ]
+
+
+class Image(models.Model):
+    """A SOP instance. `sealed` holds its UID and the place of its file inside the drop, encrypted."""
+
+    series = models.ForeignKey(Series, models.PROTECT, related_name="image_set")
+    batch = models.ForeignKey(Batch, models.PROTECT, related_name="image_set")
+    uid_index = models.CharField(max_length=64)
+    sealed = models.TextField()
+    sop_class_uid = models.CharField(max_length=64, blank=True, default="")
+    size = models.PositiveBigIntegerField(default=0)
+    status = models.CharField(max_length=16, choices=Status, default=Status.NEW)
+    code = models.CharField(max_length=40, blank=True, default="")
+    sentence = models.CharField(max_length=500, blank=True, default="")
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["code", "id"], name="image_held", condition=models.Q(status="QUARANTINED")),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["series", "uid_index"], name="image_once_in_series"),
+            models.CheckConstraint(condition=models.Q(status__in=Status.values), name="image_status_known"),
+            models.CheckConstraint(
+                condition=~models.Q(status__in=["QUARANTINED", "EXCLUDED"]) | ~models.Q(code=""),
+                name="image_held_with_reason",
+            ),
+        ]
+
+
+class SeriesIdentifiers(models.Model):
+    """The identifiers of a series: what is put in (`values`) and, sealed, the whole answer of the service."""
+
+    series = models.OneToOneField(Series, models.CASCADE, related_name="identifiers")
+    provider = models.CharField(max_length=32)
+    values = models.JSONField(default=dict)
+    date_shift_days = models.IntegerField(null=True, blank=True)
+    sealed_response = models.TextField(blank=True, default="")
+    at = models.DateTimeField()

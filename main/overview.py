@@ -1,0 +1,168 @@
+"""What the status page and `status` show: counts, oldest ages, balances; all from indexed columns, none of it a patient's."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Count, Min, Q, Sum
+from django.utils import timezone
+
+from main.models import Batch, Delivery, Destination, FileOutcome, Heartbeat, Image, LedgerEntry, Series
+from main.models.imaging import Status
+
+# A process that gave no sign of life for so long is shown as silent.
+SILENT_AFTER = timedelta(seconds=90)
+
+
+@dataclass(frozen=True)
+class StageCount:
+    """One box of the pipeline strip: what waits there, since when (seconds), and how many of them show an error."""
+
+    stage: str
+    waiting: int
+    images: int
+    oldest_seconds: float
+    errors: int
+
+
+def pipeline() -> list[StageCount]:
+    """Counts of every stage, in the order of the way. Series that are through take no part, however many there are."""
+    now = timezone.now()
+    drops = Batch.objects.filter(stage="register").aggregate(n=Count("id"), at=Min("received_at"), e=_errors())
+    rows = [StageCount("register", drops["n"], 0, _age(drops["at"], now), drops["e"])]
+    active = [Status.NEW, Status.PROCESSING, Status.DONEPROCESSING]
+    found = {
+        row["stage"]: row
+        for row in Series.objects.filter(status__in=active)
+        .values("stage")
+        .annotate(
+            n=Count("id"),
+            at=Min("changed_at"),
+            e=_errors(),
+            new=Sum("n_new"),
+            processing=Sum("n_processing"),
+            released=Sum("n_doneprocessing"),
+        )
+        .order_by()
+    }
+    for stage, column in (("identify", "new"), ("deidentify", "processing"), ("deliver", "released")):
+        row: dict[str, Any] | None = found.get(stage)  # type: ignore[assignment]  # read by a name from the line above
+        rows.append(
+            StageCount(stage, row["n"], row[column], _age(row["at"], now), row["e"])
+            if row
+            else StageCount(stage, 0, 0, 0, 0)
+        )
+    cleanup = Series.objects.filter(stage="cleanup", due_at__lte=now).aggregate(
+        n=Count("id"), at=Min("due_at"), i=Sum("images")
+    )
+    rows.append(StageCount("cleanup", cleanup["n"], cleanup["i"] or 0, _age(cleanup["at"], now), 0))
+    return rows
+
+
+def images_by_status() -> dict[str, int]:
+    """Images of all series by status."""
+    columns = {status: Sum(f"n_{status.lower()}") for status in Status.values}
+    found = Series.objects.aggregate(**columns)
+    return {status: found[status] or 0 for status in Status.values}
+
+
+def quarantine() -> list[dict[str, Any]]:
+    """What waits for a person, by reason: code, a sentence, images and files."""
+    groups: dict[str, dict[str, Any]] = {}
+    images = Image.objects.filter(status=Status.QUARANTINED).values("code").annotate(n=Count("id"), s=Min("sentence"))
+    files = FileOutcome.objects.filter(held=True).values("code").annotate(n=Count("id"), s=Min("sentence"))
+    for key, rows in (("images", images.order_by()), ("files", files.order_by())):
+        for row in rows:
+            group = groups.setdefault(row["code"], {"code": row["code"], "sentence": row["s"], "images": 0, "files": 0})
+            group[key] += row["n"]
+    return sorted(groups.values(), key=lambda group: -(group["images"] + group["files"]))
+
+
+def destinations() -> list[dict[str, Any]]:
+    """Every enabled destination with what waits for it, what is blocked, and how it is."""
+    rows = []
+    for one in Destination.objects.filter(enabled=True).order_by("name"):
+        waiting = Delivery.objects.filter(destination=one, due_at__isnull=False).aggregate(
+            n=Count("id"), at=Min("release__at")
+        )
+        rows.append(
+            {
+                "id": one.pk,
+                "name": one.name,
+                "kind": one.kind,
+                "recipe": one.recipe,
+                "trusted": one.trusted,
+                "state": "held" if one.held else "failing" if one.failures else "ok",
+                "waiting": waiting["n"],
+                "oldest_seconds": _age(waiting["at"], timezone.now()),
+                "blocked": Delivery.objects.filter(destination=one, state=Delivery.State.BLOCKED).count(),
+                "required_proof": one.required_proof,
+                "last_proven_at": one.last_proven_at,
+                "retry_at": one.retry_at,
+                "error_code": one.error_code,
+                "error": one.error,
+            }
+        )
+    return rows
+
+
+def processes() -> list[dict[str, Any]]:
+    """The last sign of life of each process of the last day."""
+    now = timezone.now()
+    rows = Heartbeat.objects.filter(at__gt=now - timedelta(days=1)).order_by("kind", "name")
+    return [
+        {
+            "kind": row.kind,
+            "name": row.name,
+            "seconds": (now - row.at).total_seconds(),
+            "silent": now - row.at > SILENT_AFTER,
+            "facts": row.facts,
+        }
+        for row in rows
+    ]
+
+
+def disk() -> dict[str, int]:
+    """Bytes free and in all where the node keeps its data."""
+    usage = shutil.disk_usage(settings.DATA_DIR)
+    return {"free": usage.free, "total": usage.total, "required": settings.SENDIT_MIN_FREE_BYTES}
+
+
+def balance(batch: Batch) -> dict[str, int]:
+    """Where every file of a drop is. `files` equals the sum of the others once the drop is registered (R5)."""
+    images = dict(Image.objects.filter(batch=batch).values_list("status").annotate(n=Count("id")).order_by())
+    outcomes = dict(FileOutcome.objects.filter(batch=batch).values_list("outcome").annotate(n=Count("id")).order_by())
+    return {"files": batch.files, **images, **outcomes, "cleaned": batch.cleaned}
+
+
+def in_flight(batch: Batch) -> int:
+    """Images of a drop that are on their way."""
+    waiting = [Status.NEW, Status.PROCESSING, Status.DONEPROCESSING]
+    return Image.objects.filter(batch=batch, status__in=waiting).count()
+
+
+def summary() -> dict[str, Any]:
+    """All of it, for `status --json` and the API."""
+    ledger = LedgerEntry.objects.aggregate(n=Count("id"), images=Sum("images"), bytes=Sum("bytes"))
+    return {
+        "at": timezone.now(),
+        "pipeline": [asdict(one) for one in pipeline()],
+        "images": images_by_status(),
+        "quarantine": quarantine(),
+        "destinations": destinations(),
+        "processes": processes(),
+        "disk": disk(),
+        "cleaned": {"series": ledger["n"], "images": ledger["images"] or 0, "bytes": ledger["bytes"] or 0},
+    }
+
+
+def _errors() -> Count:
+    return Count("id", filter=~Q(error_code=""))
+
+
+def _age(at: datetime | None, now: datetime) -> float:
+    return max(0.0, (now - at).total_seconds()) if at else 0.0

@@ -1,0 +1,136 @@
+"""De-identify: each image of a series becomes a release for each recipe that a destination asks for.
+
+Images are written one by one and committed in chunks, so that delivery starts while the rest is still being written.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from main import bells, states
+from main.claims import Claim
+from main.errors import Permanent, Quarantine, Transient
+from main.failpoints import reach
+from main.models import Delivery, Destination, Image, Release, Series, SeriesIdentifiers
+from main.models.imaging import Status
+from main.pipeline.next_stage import let_go
+from main.pipeline.release import create_release
+from main.storage import require_space, sync_filesystem
+
+# A chunk is committed when either is reached: statements stay few, and the first image leaves soon.
+CHUNK_IMAGES = 250
+CHUNK_SECONDS = 1.0
+
+# How often the same image may be in hand when its worker dies.
+DEATHS = 3
+
+
+def deidentify(held: Claim[Series]) -> None:
+    """Release the images of a claimed series that are PROCESSING, and let it go to delivery.
+
+    Raises
+    ------
+    Transient
+        No destination is configured, or the disk is full.
+    Permanent
+        The series has no identifiers: fail closed.
+    """
+    series = held.row
+    reach("deidentify:claimed")
+    destinations = list(Destination.objects.filter(enabled=True))
+    if not destinations:
+        raise Transient("no-destination", "No destination is configured, so nobody says by which recipe to release.")
+    known = SeriesIdentifiers.objects.filter(series=series).first()
+    if known is None:
+        raise Permanent("no-identifiers", "The series has no identifiers: nothing is released without them.")
+    recipes = sorted({destination.recipe for destination in destinations})
+    waiting = Image.objects.filter(series=series, status=Status.PROCESSING).select_related("batch").order_by("pk")
+    for chunk in _chunks(held, waiting.iterator(CHUNK_IMAGES), recipes, known):
+        _commit(held, chunk, destinations)
+    with transaction.atomic():
+        held.hold()
+        states.refresh(series)
+        let_go(held)
+    reach("deidentify:committed")
+
+
+class Chunk:
+    """What was done since the last commit."""
+
+    def __init__(self) -> None:
+        self.releases: list[Release] = []
+        self.released: list[int] = []
+        self.refused: dict[tuple[str, str], list[int]] = {}
+        self._until = time.monotonic() + CHUNK_SECONDS
+
+    @property
+    def full(self) -> bool:
+        """Whether it should be committed now."""
+        return len(self.released) >= CHUNK_IMAGES or time.monotonic() > self._until
+
+
+def _chunks(
+    held: Claim[Series], images: Iterator[Image], recipes: list[str], known: SeriesIdentifiers
+) -> Iterator[Chunk]:
+    require_space(settings.RELEASES_DIR)
+    chunk = Chunk()
+    for image in images:
+        try:
+            if held.row.attempts > 1:
+                _take_in_hand(held, image)
+            chunk.releases += [create_release(image, recipe, known) for recipe in recipes]
+            chunk.released.append(image.pk)
+        except Quarantine as refused:
+            chunk.refused.setdefault((refused.code, refused.sentence), []).append(image.pk)
+        if chunk.full:
+            yield chunk
+            require_space(settings.RELEASES_DIR)
+            chunk = Chunk()
+    yield chunk
+
+
+def _take_in_hand(held: Claim[Series], image: Image) -> None:
+    """After a failure: note which image is in hand, and set aside the one that was in hand at too many of them."""
+    row, name = held.row, str(image.pk)
+    deaths = row.deaths_in_hand + 1 if row.in_hand == name else 0
+    if deaths >= DEATHS:
+        held.hold(in_hand="", deaths_in_hand=0)
+        raise Quarantine("killed-worker", f"A worker died {DEATHS} times while it worked on this image. It is kept.")
+    held.hold(in_hand=name, deaths_in_hand=deaths)
+
+
+def _commit(held: Claim[Series], chunk: Chunk, destinations: list[Destination]) -> None:
+    """Make the files durable, then the rows: releases, deliveries, statuses."""
+    if not chunk.released and not chunk.refused:
+        return
+    if chunk.releases:
+        sync_filesystem(settings.RELEASES_DIR)
+        reach("deidentify:synced")
+    now = timezone.now()
+    with transaction.atomic():
+        held.progress()
+        Release.objects.bulk_create(
+            chunk.releases,
+            update_conflicts=True,
+            unique_fields=["image", "recipe"],
+            update_fields=[field.name for field in Release._meta.fields if field.name not in ("id", "image", "recipe")],
+        )
+        releases = Release.objects.filter(image__in=chunk.released).values_list("pk", "recipe")
+        Delivery.objects.bulk_create(
+            (
+                Delivery(release_id=pk, series=held.row, destination=destination, due_at=now)
+                for pk, recipe in releases
+                for destination in destinations
+                if destination.recipe == recipe
+            ),
+            ignore_conflicts=True,
+        )
+        states.move(held.row, Image.objects.filter(pk__in=chunk.released), Status.DONEPROCESSING)
+        for (code, sentence), images in chunk.refused.items():
+            states.move(held.row, Image.objects.filter(pk__in=images), Status.QUARANTINED, code=code, sentence=sentence)
+        bells.ring("deliver")

@@ -1,0 +1,267 @@
+"""Deliver: the due releases of one series go to one destination, and count as SENT only once that is proven.
+
+A claim takes all due deliveries of one (series, destination) with one fencing token. A destination that fails is left
+alone for a while (its `retry_at`), and is then tried by one worker first, so it delays no other.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import OperationalError, transaction
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from main import bells, claims, states
+from main.claims import backoff, lease_end
+from main.destinations import STRENGTH, Receipt, kind_of
+from main.errors import LostLease, Quarantine, describe
+from main.failpoints import reach
+from main.history import record
+from main.models import Delivery, Destination, Image, Series
+from main.models.delivery import Proof
+from main.models.imaging import Status
+from main.pipeline.next_stage import due_at, stage_of
+from main.pipeline.release import OpenRelease, open_release
+
+# At most so many images are taken at once: the next ones may go by another worker.
+CHUNK = 250
+
+State = Delivery.State
+
+
+@dataclass(frozen=True)
+class Load:
+    """The deliveries that this worker holds: of one series, to one destination."""
+
+    destination: Destination
+    series_id: int
+    token: uuid.UUID
+    deliveries: list[Delivery]
+
+
+def deliver_next(series_id: int | None = None) -> bool:
+    """Claim due deliveries and carry them out; False when none are due."""
+    load = _claim(series_id)
+    if load is None:
+        return False
+    reach("deliver:claimed")
+    try:
+        deliver(load)
+    except LostLease:
+        pass
+    except OperationalError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a destination raises becomes a visible state of its deliveries
+        code, sentence = describe(error)
+        _write(load, [Receipt(one.pk, "transient", code=code, sentence=sentence) for one in load.deliveries])
+    return True
+
+
+def deliver(load: Load) -> None:
+    """Send what is to be sent, prove what was sent, and write each outcome."""
+    opened, receipts = _open(load)
+    kind = kind_of(load.destination)
+    to_send = [release for delivery, release in opened if delivery.state == State.PENDING]
+    to_prove = [release for delivery, release in opened if delivery.state == State.ACCEPTED]
+    if to_send:
+        by_id = {release.delivery_id: release for release in to_send}
+        sent = list(kind.send(to_send))
+        reach("deliver:sent")
+        receipts += [receipt for receipt in sent if receipt.outcome != "sent"]
+        accepted = [receipt for receipt in sent if receipt.outcome == "sent"]
+        _write(load, accepted, keep=True)
+        reach("deliver:accepted")
+        to_prove += [by_id[one.delivery_id] for one in accepted if not sufficient(load.destination, one.proof)]
+    if to_prove:
+        _renew(load)
+        receipts += list(kind.prove(to_prove))
+        reach("deliver:proven")
+    _write(load, receipts)
+    reach("deliver:committed")
+
+
+def _claim(series_id: int | None) -> Load | None:
+    now = timezone.now()
+    due = Delivery.objects.filter(due_at__lte=now)
+    if series_id is not None:
+        due = due.filter(series=series_id)
+    ready = Destination.objects.filter(enabled=True, held=False).filter(Q(retry_at=None) | Q(retry_at__lte=now))
+    for destination in ready.filter(Exists(due.filter(destination=OuterRef("pk")))).order_by("failures", "?"):
+        if destination.failures and not _probe(destination):
+            continue
+        mine = due.filter(destination=destination)
+        for series in _series_due(mine):
+            chosen = mine.filter(series=series).order_by("pk").values("pk")[:CHUNK]
+            token = uuid.uuid4()
+            mine.filter(pk__in=list(chosen.values_list("pk", flat=True))).update(
+                token=token, due_at=lease_end(), attempts=F("attempts") + 1
+            )
+            deliveries = list(
+                Delivery.objects.filter(token=token, destination=destination).select_related("release").order_by("pk")
+            )
+            if deliveries:
+                return Load(destination, series, token, deliveries)
+    return None
+
+
+def _series_due(due: QuerySet[Delivery]) -> list[int]:
+    """A few of the series with due deliveries, the longest waiting first."""
+    found: list[int] = []
+    for series in due.order_by("due_at").values_list("series", flat=True)[: 4 * CHUNK]:
+        if series not in found:
+            found.append(series)
+        if len(found) == 4:
+            break
+    return found
+
+
+def _probe(destination: Destination) -> bool:
+    """A destination that failed is tried by one worker at a time."""
+    edge = timezone.now() + timedelta(seconds=6 * settings.DICOM_NETWORK_TIMEOUT)
+    return bool(Destination.objects.filter(pk=destination.pk, retry_at=destination.retry_at).update(retry_at=edge))
+
+
+def _open(load: Load) -> tuple[list[tuple[Delivery, OpenRelease]], list[Receipt]]:
+    opened: list[tuple[Delivery, OpenRelease]] = []
+    receipts: list[Receipt] = []
+    for delivery in load.deliveries:
+        try:
+            opened.append((delivery, open_release(delivery.release, delivery.pk)))
+        except Quarantine as refused:
+            receipts.append(Receipt(delivery.pk, "permanent", code=refused.code, sentence=refused.sentence))
+    return opened, receipts
+
+
+def _held(load: Load, ids: Iterable[int]) -> QuerySet[Delivery]:
+    rows = Delivery.objects.filter(pk__in=list(ids))
+    return rows if claims._FENCE_OFF else rows.filter(token=load.token)
+
+
+def _renew(load: Load) -> None:
+    if not _held(load, [one.pk for one in load.deliveries]).update(due_at=lease_end()):
+        raise LostLease
+
+
+def sufficient(destination: Destination, proof: Proof) -> bool:
+    """Whether `proof` is what the destination must reach; by default at least found, and what it can give at best."""
+    required = destination.required_proof
+    if required == "highest":
+        return proof in (Proof.COMMITTED, Proof.FOUND, Proof.CONTENT)
+    return STRENGTH[proof] >= STRENGTH[Proof(required)]
+
+
+def _write(load: Load, receipts: Sequence[Receipt], keep: bool = False) -> None:
+    """Write outcomes, a statement for each distinct one; `keep` goes on holding what was only accepted."""
+    if not receipts:
+        return
+    groups: dict[tuple[str, Proof, str, str], list[int]] = defaultdict(list)
+    for receipt in receipts:
+        outcome: str = receipt.outcome
+        if outcome in ("sent", "proven"):
+            outcome = "proven" if sufficient(load.destination, receipt.proof) else "sent"
+        groups[outcome, receipt.proof, receipt.code, receipt.sentence].append(receipt.delivery_id)
+    with transaction.atomic():
+        series = Series.objects.select_for_update().get(pk=load.series_id)
+        written = 0
+        for (outcome, proof, code, sentence), ids in groups.items():
+            written += _write_group(load, outcome, proof, code, sentence, ids, keep)
+        if not written:
+            raise LostLease
+        _update_destination(load.destination, groups)
+        if any(outcome == "proven" for outcome, *_ in groups):
+            _settle(series, load)
+
+
+def _write_group(load: Load, outcome: str, proof: Proof, code: str, sentence: str, ids: list[int], keep: bool) -> int:
+    rows = _held(load, ids)
+    sentence = sentence[:500]
+    attempts = max((one.attempts for one in load.deliveries), default=1)
+    if outcome == "proven":
+        done = rows.update(
+            state=State.PROVEN, proof=proof, proven_at=timezone.now(), due_at=None, token=None, error_code="", error=""
+        )
+        record("proven", series_id=load.series_id, destination=load.destination.name, count=done, code=proof)
+    elif outcome == "sent" and keep:
+        done = rows.update(state=State.ACCEPTED, proof=proof, due_at=lease_end(), error_code="", error="")
+        record("sent", series_id=load.series_id, destination=load.destination.name, count=done)
+    elif outcome == "sent":
+        done = rows.update(
+            state=State.ACCEPTED,
+            proof=proof,
+            due_at=backoff(attempts),
+            token=None,
+            error_code=code or "not-proven",
+            error=sentence or "Accepted, but its arrival is not proven yet.",
+        )
+    elif outcome == "unproven":
+        done = rows.update(
+            state=State.PENDING, proof="", due_at=backoff(attempts), token=None, error_code=code, error=sentence
+        )
+        record("unproven", series_id=load.series_id, destination=load.destination.name, count=done, code=code)
+    elif outcome == "permanent":
+        done = rows.update(state=State.BLOCKED, due_at=None, token=None, error_code=code, error=sentence)
+        record(
+            "blocked",
+            series_id=load.series_id,
+            destination=load.destination.name,
+            count=done,
+            code=code,
+            sentence=sentence,
+        )
+    else:
+        done = rows.update(due_at=backoff(attempts), token=None, error_code=code, error=sentence)
+        if attempts == 1:
+            record(
+                "delayed",
+                series_id=load.series_id,
+                destination=load.destination.name,
+                count=done,
+                code=code,
+                sentence=sentence,
+            )
+    return done
+
+
+def _update_destination(destination: Destination, groups: dict[tuple[str, Proof, str, str], list[int]]) -> None:
+    """The circuit breaker: nothing but transient errors opens it, anything that went through closes it."""
+    rows = Destination.objects.filter(pk=destination.pk)
+    failed = [(code, sentence) for outcome, _, code, sentence in groups if outcome == "transient"]
+    went_through = any(outcome in ("proven", "sent") for outcome, *_ in groups)
+    if failed and not went_through:
+        code, sentence = failed[0]
+        failures = destination.failures + 1
+        rows.update(failures=failures, retry_at=backoff(failures), error_code=code, error=sentence[:500])
+    elif went_through:
+        now = timezone.now()
+        proven = any(outcome == "proven" for outcome, *_ in groups)
+        rows.update(
+            failures=0,
+            retry_at=None,
+            error_code="",
+            error="",
+            last_proven_at=now if proven else F("last_proven_at"),
+        )
+
+
+def _settle(series: Series, load: Load) -> None:
+    """Images whose every delivery is proven are SENT; a series with nothing left to deliver goes to cleanup."""
+    open_ones = Delivery.objects.filter(release__image=OuterRef("pk")).exclude(state=State.PROVEN)
+    delivered = Delivery.objects.filter(release__image=OuterRef("pk"))
+    images = Image.objects.filter(series=series, status=Status.DONEPROCESSING).filter(
+        Exists(delivered), ~Exists(open_ones)
+    )
+    if not states.move(series, images, Status.SENT):
+        return
+    stage = stage_of(series)
+    if stage in ("cleanup", "") and series.token is None:
+        now = timezone.now()
+        series.proven_at = now
+        Series.objects.filter(pk=series.pk, token=None).update(proven_at=now, stage=stage, due_at=due_at(series, stage))
+        if stage == "cleanup":
+            bells.ring("cleanup")

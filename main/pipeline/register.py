@@ -1,0 +1,256 @@
+"""Register: every file of a drop gets its one outcome: an image of a series, or a file outcome with its reason.
+
+Headers are read once, by the structural gate; rows are written in chunks, with a constant number of statements each.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from deidentify.errors import Refused
+from deidentify.gate import Limits, Structure, read_structure, text
+from main import bells, identity
+from main.claims import Claim
+from main.errors import Transient, describe
+from main.failpoints import reach
+from main.history import record
+from main.models import Batch, FileOutcome, Image
+from main.pipeline import rows
+
+CHUNK = 1000
+
+# A damaged file that was written to just now may still be growing: it gets this long before it is called damaged.
+SETTLE_SECONDS = 10.0
+
+# How often the same file may be in hand when its worker dies.
+DEATHS = 3
+
+_SYSTEM_NAMES = frozenset({"thumbs.db", "desktop.ini", ".ds_store", "ehthumbs.db"})
+_SYSTEM_FOLDERS = frozenset({"@eadir", "#recycle", "$recycle.bin", ".snapshot", ".trashes", "lost+found", "__macosx"})
+
+CHARACTER_SET, SOP_CLASS, SOP_INSTANCE = 0x00080005, 0x00080016, 0x00080018
+MODALITY, PATIENT_ID, ISSUER = 0x00080060, 0x00100020, 0x00100021
+STUDY_UID, SERIES_UID = 0x0020000D, 0x0020000E
+WANTED = frozenset(
+    {
+        CHARACTER_SET,
+        SOP_CLASS,
+        SOP_INSTANCE,
+        MODALITY,
+        PATIENT_ID,
+        ISSUER,
+        STUDY_UID,
+        SERIES_UID,
+        0x00020010,
+        0x00020002,
+    }
+)
+
+_OUTCOME_OF = {
+    "not-dicom": FileOutcome.Outcome.NOT_DICOM,
+    "empty": FileOutcome.Outcome.NOT_DICOM,
+    "archive": FileOutcome.Outcome.NOT_DICOM,
+    "encrypted-zip": FileOutcome.Outcome.NOT_DICOM,
+}
+
+
+@dataclass(frozen=True)
+class Header:
+    """What registration knows of a file that passed the gate."""
+
+    path: str
+    size: int
+    sop_class_uid: str
+    sop_instance_uid: str
+    study_instance_uid: str
+    series_instance_uid: str
+    modality: str
+    patient_id: str
+    issuer: str
+
+
+@dataclass(frozen=True)
+class Unregistered:
+    """What is known of a file that does not become an image."""
+
+    path: str
+    size: int
+    outcome: FileOutcome.Outcome
+    held: bool
+    code: str
+    sentence: str
+    detail: dict[str, Any]
+
+
+def register(held: Claim[Batch]) -> None:
+    """Register the files of a claimed drop that have no outcome yet.
+
+    Raises
+    ------
+    Transient
+        `still-growing`, when a damaged file was written to a moment ago; the other files are registered.
+    """
+    batch = held.row
+    reach("register:claimed")
+    done = rows.accounted_paths(batch)
+    growing = 0
+    for chunk in _chunks(_files(batch.folder), CHUNK):
+        fresh = [(path, size) for path, size in chunk if path not in done]
+        if not fresh:
+            continue
+        headers: list[Header] = []
+        others: list[Unregistered] = []
+        for path, size in fresh:
+            found = _look(held, path, size)
+            if isinstance(found, Header):
+                headers.append(found)
+            elif found is None:
+                growing += 1
+            else:
+                others.append(found)
+        reach("register:read")
+        with transaction.atomic():
+            held.progress()
+            touched = rows.write(batch, headers, others)
+            reach("register:chunk")
+        if touched:
+            bells.ring("identify")
+    if growing:
+        raise Transient(
+            "still-growing",
+            f"{growing} files are incomplete and were written to a moment ago; the others are registered.",
+        )
+    with transaction.atomic():
+        files, size = rows.totals(batch)
+        held.finish(
+            stage="", files=files, bytes=size, registered_at=timezone.now(), error_code="", error="", attempts=0
+        )
+        record("registered", batch_id=batch.pk, count=files)
+    reach("register:committed")
+
+
+def _files(folder: Path) -> Iterator[tuple[str, int]]:
+    """Every entry below `folder` that is not a folder: its relative path and size, in a stable order."""
+    waiting = [folder]
+    while waiting:
+        current = waiting.pop()
+        with os.scandir(current) as entries:
+            for entry in sorted(entries, key=lambda e: e.name):
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(Path(entry.path))
+                else:
+                    yield os.path.relpath(entry.path, folder), entry.stat(follow_symlinks=False).st_size
+
+
+def _chunks(files: Iterator[tuple[str, int]], size: int) -> Iterator[list[tuple[str, int]]]:
+    chunk: list[tuple[str, int]] = []
+    for file in files:
+        chunk.append(file)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def _look(held: Claim[Batch], path: str, size: int) -> Header | Unregistered | None:
+    """Header of a file, or why it has none; None when it seems to be growing still."""
+    batch = held.row
+    if _is_system(path):
+        sentence = "A file that an operating system left in the folder; it is not an image."
+        return Unregistered(path, size, FileOutcome.Outcome.SYSTEM, False, "system-file", sentence, {})
+    if batch.attempts > 1 and (killer := _take_in_hand(held, path, size)):
+        return killer
+    file = batch.folder / path
+    try:
+        structure = read_structure(file, WANTED, Limits(size=settings.SENDIT_MAX_FILE_BYTES))
+        return _header(path, structure)
+    except Refused as refused:
+        if refused.code in {"truncated", "empty", "malformed"} and _just_written(file):
+            return None
+        outcome = _OUTCOME_OF.get(refused.code, FileOutcome.Outcome.UNREADABLE)
+        if refused.code == "dicomdir":
+            return Unregistered(path, size, FileOutcome.Outcome.DICOMDIR, False, refused.code, refused.sentence, {})
+        return Unregistered(path, size, outcome, True, refused.code, refused.sentence, {})
+    except (OSError, MemoryError, RecursionError) as error:
+        code, sentence = describe(error)
+        return Unregistered(path, size, FileOutcome.Outcome.UNREADABLE, True, code, sentence, {})
+
+
+def _header(path: str, structure: Structure) -> Header:
+    if structure.is_dicomdir:
+        raise Refused("dicomdir", "A DICOMDIR lists the other files of a medium; it is no image and is not sent on.")
+    header = Header(
+        path=path,
+        size=structure.size,
+        sop_class_uid=text(structure, SOP_CLASS),
+        sop_instance_uid=text(structure, SOP_INSTANCE),
+        study_instance_uid=text(structure, STUDY_UID),
+        series_instance_uid=text(structure, SERIES_UID),
+        modality=_modality(text(structure, MODALITY)),
+        patient_id=text(structure, PATIENT_ID),
+        issuer=text(structure, ISSUER),
+    )
+    for keyword, value in (
+        ("SOP Class UID", header.sop_class_uid),
+        ("SOP Instance UID", header.sop_instance_uid),
+        ("Study Instance UID", header.study_instance_uid),
+        ("Series Instance UID", header.series_instance_uid),
+    ):
+        code = keyword.lower().replace(" ", "-")
+        if not value:
+            raise Refused(f"no-{code}", f"The file has no {keyword}: it cannot be told apart from others.")
+        if not is_uid(value):
+            raise Refused(f"bad-{code}", f"The {keyword} is not a UID (PS3.5 9.1: digits and dots, 64 at most).")
+    return header
+
+
+def is_uid(value: str) -> bool:
+    """Whether `value` is a UID by PS3.5 9.1, leading zeros tolerated: real modalities write them."""
+    return 0 < len(value) <= 64 and all(part.isascii() and part.isdigit() for part in value.split("."))
+
+
+def _modality(value: str) -> str:
+    """A modality as a defined term of CS looks, or nothing: free text in it may be anything."""
+    value = value.strip().upper()
+    return value if 0 < len(value) <= 16 and value.replace("_", "").isalnum() and value.isascii() else ""
+
+
+def _is_system(path: str) -> bool:
+    *folders, name = path.split(os.sep)
+    lowered = name.lower()
+    if lowered in _SYSTEM_NAMES or lowered.startswith("._"):
+        return True
+    return any(folder.lower() in _SYSTEM_FOLDERS for folder in folders)
+
+
+def _just_written(file: Path) -> bool:
+    try:
+        return -SETTLE_SECONDS < time.time() - file.stat().st_mtime < SETTLE_SECONDS
+    except OSError:
+        return False
+
+
+def _take_in_hand(held: Claim[Batch], path: str, size: int) -> Unregistered | None:
+    """After a failure: note which file is in hand, and set aside one that was in hand at too many of them."""
+    name = identity.blind_index("in hand", path)[:40]
+    if held.row.in_hand == name and held.row.deaths_in_hand + 1 >= DEATHS:
+        sentence = f"A worker died {DEATHS} times while it read this file. It is kept, and no longer tried."
+        return Unregistered(path, size, FileOutcome.Outcome.UNREADABLE, True, "killed-worker", sentence, {})
+    deaths = held.row.deaths_in_hand + 1 if held.row.in_hand == name else 0
+    held.hold(in_hand=name, deaths_in_hand=deaths)
+    return None
+
+
+def original(image: Image) -> Path:
+    """Where the original of `image` is kept."""
+    return image.batch.folder / str(identity.unseal_values(image.sealed)["path"])

@@ -1,0 +1,123 @@
+"""The one function that creates a release, and the one that opens it. Nothing else may write into or read from `releases/`.
+
+Fail closed: no recipe, no identifiers, no key, a leak: no release. Deliverers get an `OpenRelease`, never an original.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from django.conf import settings
+from django.utils import timezone
+
+from deidentify import Deidentifier, Identifiers, Recipe
+from deidentify.errors import Refused
+from main import identity
+from main.errors import Quarantine
+from main.failpoints import reach
+from main.models import Image, Release, SeriesIdentifiers
+from main.pipeline.register import original
+
+
+@dataclass(frozen=True)
+class OpenRelease:
+    """A release whose file was checked against its recorded hash."""
+
+    delivery_id: int
+    path: Path
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    dataset_offset: int
+    size: int
+    sha256: str
+
+
+@lru_cache(maxsize=16)
+def deidentifier(recipe: str) -> Deidentifier:
+    """The engine for `recipe`, under the node's pseudonym key and project."""
+    key = identity.pseudonym_digest("deidentify", "")
+    return Deidentifier(Recipe.load(recipe), key)
+
+
+def create_release(image: Image, recipe: str, known: SeriesIdentifiers) -> Release:
+    """De-identify the original of `image` by `recipe` into the release folder; the row is not saved yet.
+
+    Raises
+    ------
+    Quarantine
+        The engine refused: the reason is its code.
+    OSError
+        The disk is full or fails.
+    """
+    engine = deidentifier(recipe)
+    file_name = f"{image.series_id}/{image.pk}-{engine.recipe.hash[:8]}.dcm"
+    target = settings.RELEASES_DIR / file_name
+    partial = target.with_suffix(".part")
+    partial.unlink(missing_ok=True)
+    target.parent.mkdir(exist_ok=True, mode=0o700)
+    try:
+        released = engine.file(original(image), partial, Identifiers(values=known.values))
+    except Refused as refused:
+        partial.unlink(missing_ok=True)
+        raise Quarantine(refused.code, refused.sentence) from None
+    except FileNotFoundError:
+        raise Quarantine("no-original", "The original of this image is no longer in the data folder.") from None
+    reach("deidentify:written")
+    os.rename(partial, target)
+    reach("deidentify:renamed")
+    return Release(
+        image=image,
+        recipe=recipe,
+        recipe_hash=released.recipe_hash,
+        key_id=identity.keyring().pseudonym_id,
+        study_instance_uid=released.study_instance_uid,
+        series_instance_uid=released.series_instance_uid,
+        sop_instance_uid=released.sop_instance_uid,
+        sop_class_uid=released.sop_class_uid,
+        transfer_syntax_uid=released.transfer_syntax_uid,
+        dataset_offset=released.dataset_offset,
+        size=released.size,
+        sha256=released.sha256,
+        file_name=file_name,
+        at=timezone.now(),
+    )
+
+
+def open_release(release: Release, delivery_id: int) -> OpenRelease:
+    """Check that the file of `release` is what the de-identifier wrote.
+
+    Raises
+    ------
+    Quarantine
+        `release-missing` or `release-changed`: it is not sent.
+    """
+    try:
+        with open(release.path, "rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise Quarantine("release-missing", "The released file is gone; replay the series from deidentify.") from None
+    if found != release.sha256:
+        raise Quarantine(
+            "release-changed",
+            "The released file is not the one that the de-identifier wrote (its hash differs). It is not sent; "
+            "replay the series from deidentify.",
+        )
+    return OpenRelease(
+        delivery_id=delivery_id,
+        path=release.path,
+        study_instance_uid=release.study_instance_uid,
+        series_instance_uid=release.series_instance_uid,
+        sop_instance_uid=release.sop_instance_uid,
+        sop_class_uid=release.sop_class_uid,
+        transfer_syntax_uid=release.transfer_syntax_uid,
+        dataset_offset=release.dataset_offset,
+        size=release.size,
+        sha256=release.sha256,
+    )

@@ -1,0 +1,150 @@
+"""The audited ways back and out: replay a series from a stage, requeue or discard what is held."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from main import bells, states
+from main.errors import Permanent
+from main.history import record
+from main.models import Batch, Delivery, Destination, FileOutcome, Image, Release, Series, SeriesIdentifiers
+from main.models.imaging import Status
+from main.pipeline.next_stage import due_at, stage_of
+
+From = Literal["identify", "deidentify", "deliver"]
+
+
+def replay(series: Series, start: From, actor: str) -> int:
+    """Send a series through again from `start` on; returns how many images go.
+
+    Images whose release is kept stay where they are at the destinations: the same bytes go again (R6).
+
+    Raises
+    ------
+    Permanent
+        `in-hand`: a worker holds the series just now.
+    """
+    to = {"identify": Status.NEW, "deidentify": Status.PROCESSING, "deliver": Status.DONEPROCESSING}[start]
+    with transaction.atomic():
+        row = _unheld(series)
+        images = Image.objects.filter(series=row)
+        if start == "deliver":
+            images = images.filter(releases__isnull=False)
+        elif start == "identify":
+            SeriesIdentifiers.objects.filter(series__study=row.study_id).delete()
+        moved = states.move(row, images, to, actor=actor, replay=True)
+        deliveries = Delivery.objects.filter(series=row, release__image__status=to)
+        deliveries.update(
+            state=Delivery.State.PENDING,
+            proof="",
+            proven_at=None,
+            token=None,
+            due_at=timezone.now() if start == "deliver" else None,
+            error_code="",
+            error="",
+        )
+        if start != "deliver":
+            Release.objects.filter(image__series=row, image__status=to).delete()
+        _make_due(row)
+    return moved
+
+
+def requeue_images(images: list[int], actor: str) -> int:
+    """Send quarantined images through again from the start."""
+    return _each_series(images, lambda row, own: states.move(row, own, Status.NEW, actor=actor, replay=True))
+
+
+def discard_images(images: list[int], actor: str, why: str) -> int:
+    """A person decides that quarantined images go nowhere: they are EXCLUDED, with `why`."""
+    return _each_series(
+        images,
+        lambda row, own: states.move(row, own, Status.EXCLUDED, code="discarded", sentence=why, actor=actor),
+    )
+
+
+def requeue_files(outcomes: list[int], actor: str) -> int:
+    """Register held files again: their outcomes are forgotten and their drops are due."""
+    with transaction.atomic():
+        held = FileOutcome.objects.filter(pk__in=outcomes, held=True)
+        batches = set(held.values_list("batch", flat=True))
+        count, _ = held.delete()
+        for batch in batches:
+            record("requeued", batch_id=batch, count=count, actor=actor)
+        Batch.objects.filter(pk__in=batches).update(
+            stage="register", due_at=timezone.now(), attempts=0, in_hand="", deaths_in_hand=0, error_code="", error=""
+        )
+        bells.ring("register")
+    return count
+
+
+def discard_files(outcomes: list[int], actor: str, why: str) -> int:
+    """A person decides that held files go nowhere; their drops' folders are removed once nothing else is in them."""
+    with transaction.atomic():
+        held = FileOutcome.objects.filter(pk__in=outcomes, held=True)
+        batches = sorted(set(held.values_list("batch", flat=True)))
+        count = held.update(held=False, outcome=FileOutcome.Outcome.DISCARDED, sentence=why[:500], code="discarded")
+        for batch in batches:
+            record("discarded", batch_id=batch, count=count, actor=actor, sentence=why)
+    return count
+
+
+def retry_blocked(actor: str, destination: str | None = None, series: int | None = None) -> int:
+    """Try again now whatever waits for a retry or was refused; returns how many deliveries."""
+    now = timezone.now()
+    with transaction.atomic():
+        rows = Delivery.objects.exclude(state=Delivery.State.PROVEN).filter(token=None)
+        if destination:
+            rows = rows.filter(destination__name=destination)
+        if series:
+            rows = rows.filter(series=series)
+        Destination.objects.filter(deliveries__in=rows).update(retry_at=None)
+        count = rows.filter(state=Delivery.State.BLOCKED).update(state=Delivery.State.PENDING, due_at=now)
+        count += rows.exclude(due_at=None).update(due_at=now, attempts=0)
+        waiting = Series.objects.filter(token=None).exclude(due_at=None).exclude(stage="cleanup")
+        Batch.objects.filter(token=None, stage="register").exclude(due_at=None).update(due_at=now)
+        (waiting.filter(pk=series) if series else waiting).update(due_at=now)
+        if count:
+            record("retry", count=count, actor=actor, destination=destination or "", series_id=series)
+        for stage in bells.STAGES:
+            bells.ring(stage)
+    return count
+
+
+def _each_series(images: list[int], act: Callable[[Series, QuerySet[Image]], int]) -> int:
+    moved = 0
+    for pk in sorted(set(Image.objects.filter(pk__in=images).values_list("series", flat=True))):
+        with transaction.atomic():
+            row = Series.objects.select_for_update().get(pk=pk)
+            moved += act(row, Image.objects.filter(series=row, pk__in=images, status=Status.QUARANTINED))
+            if row.token is None:
+                _make_due(row)
+    return moved
+
+
+def _unheld(series: Series) -> Series:
+    row = Series.objects.select_for_update().get(pk=series.pk)
+    if row.token is not None and row.due_at and row.due_at > timezone.now():
+        raise Permanent("in-hand", "A worker holds this series just now: try again in a moment.")
+    return row
+
+
+def _make_due(row: Series) -> None:
+    states.refresh(row)
+    stage = stage_of(row)
+    Series.objects.filter(pk=row.pk).update(
+        stage=stage,
+        due_at=due_at(row, stage),
+        token=None,
+        attempts=0,
+        in_hand="",
+        deaths_in_hand=0,
+        error_code="",
+        error="",
+    )
+    if stage:
+        bells.ring(stage)

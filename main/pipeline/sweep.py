@@ -1,0 +1,83 @@
+"""The sweep: rings for whatever is due, finishes drops claimed but not registered, clamps impossible times, tidies up.
+
+Safe to run twice and at any time; it only reads, rings, and makes things due.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+
+from django.conf import settings
+from django.db.models import Q
+from django.utils import timezone
+
+from main import bells
+from main.failpoints import reach
+from main.models import Batch, Delivery, Destination, Series
+from main.pipeline.take import recover
+
+_TEMPORARY_AGE_SECONDS = 3600
+_RECOVER_AGE_SECONDS = 30
+
+
+def sweep() -> dict[str, bool]:
+    """Ring the bell of each stage that has something due; returns which have. Raises what the broker raises."""
+    due = due_stages()
+    reach("sweep:counted")
+    for stage, waiting in due.items():
+        if waiting:
+            bells.ring_now(stage)
+    return due
+
+
+def due_stages() -> dict[str, bool]:
+    """Which stages have something due now: one indexed look each."""
+    now = timezone.now()
+    ready = list(
+        Destination.objects.filter(Q(retry_at=None) | Q(retry_at__lte=now), enabled=True, held=False).values_list(
+            "pk", flat=True
+        )
+    )
+    series = {
+        stage: Series.objects.filter(stage=stage, due_at__lte=now).exists()
+        for stage in ("identify", "deidentify", "cleanup")
+    }
+    return {
+        "register": Batch.objects.filter(stage="register", due_at__lte=now).exists(),
+        "identify": series["identify"],
+        "deidentify": series["deidentify"],
+        "deliver": any(Delivery.objects.filter(destination=pk, due_at__lte=now).exists() for pk in ready),
+        "cleanup": series["cleanup"],
+    }
+
+
+def tidy() -> int:
+    """The slower part, once a minute: recover drops, clamp times, remove stale temporary files; returns what it mended."""
+    return recover(_RECOVER_AGE_SECONDS) + clamp() + _remove_temporary()
+
+
+def clamp() -> int:
+    """Make due again what a clock jump put further into the future than any lease or backoff does."""
+    now = timezone.now()
+    longest = max(settings.SENDIT_LEASE_SECONDS, settings.SENDIT_RETRY_MAX_SECONDS * 1.25, 600.0)
+    edge = now + timedelta(seconds=longest + 60)
+    mended = Batch.objects.filter(due_at__gt=edge).update(due_at=now)
+    mended += Series.objects.filter(due_at__gt=edge).exclude(stage="cleanup").update(due_at=now)
+    mended += Delivery.objects.filter(due_at__gt=edge).update(due_at=now)
+    mended += Destination.objects.filter(retry_at__gt=edge).update(retry_at=now)
+    last_cleanup = now + timedelta(hours=settings.SENDIT_RETENTION_HOURS, seconds=longest + 60)
+    return mended + Series.objects.filter(stage="cleanup", due_at__gt=last_cleanup).update(due_at=last_cleanup)
+
+
+def _remove_temporary() -> int:
+    edge = time.time() - _TEMPORARY_AGE_SECONDS
+    removed = 0
+    for path in settings.RELEASES_DIR.glob("*/*.part"):
+        try:
+            if path.stat().st_mtime < edge:
+                path.unlink()
+                removed += 1
+        except FileNotFoundError:
+            continue
+    return removed

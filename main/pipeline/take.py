@@ -1,0 +1,223 @@
+"""The one door: a finished drop is claimed by a rename and becomes a Batch. What is in it is read by `register`.
+
+The order is: files durable in `work/drops/<key>/` first, the row second; a drop without its row is found by `recover`.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from main import bells, identity
+from main.errors import Transient
+from main.failpoints import reach
+from main.history import record
+from main.models import Batch
+from main.storage import require_space, sync_filesystem
+
+# A drop on another filesystem is first renamed in here, beside where it lay, so that only one watcher has it.
+TAKING = ".sendit-taking"
+
+
+def take(paths: Sequence[Path], inbox: Path) -> Batch | None:
+    """Claim one finished drop: one folder, or loose files that form one drop.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Entries directly in `inbox`.
+    inbox : Path
+        The watched folder they are in; its last part is shown as the source.
+
+    Returns
+    -------
+    Batch or None
+        None when somebody else had all of it first.
+
+    Raises
+    ------
+    Transient
+        Disk full, folder read-only or vanished: nothing was taken, or what was taken goes on after the next sweep.
+    """
+    require_space(settings.DROPS_DIR)
+    key = uuid.uuid4()
+    folder = settings.DROPS_DIR / str(key)
+    try:
+        taken = _move_in(paths, inbox, folder)
+    except OSError as error:
+        raise _refused(error) from error
+    if not taken:
+        return None
+    return _commit(key, paths[0].name if len(paths) == 1 else f"{taken} files", inbox.name)
+
+
+def take_copy(path: Path) -> Batch:
+    """Copy a folder or file into a drop of its own; the source stays as it is.
+
+    Raises
+    ------
+    Transient
+        Disk full or not readable: nothing was taken.
+    """
+    require_space(settings.DROPS_DIR)
+    key = uuid.uuid4()
+    folder = settings.DROPS_DIR / str(key)
+    partial = folder.with_suffix(".part")
+    try:
+        partial.mkdir(mode=0o700)
+        if path.is_dir():
+            shutil.copytree(path, partial / path.resolve().name, symlinks=True)
+        else:
+            shutil.copyfile(path, partial / path.name)
+        sync_filesystem(partial)
+        os.rename(partial, folder)
+        sync_filesystem(folder)
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise _refused(error) from error
+    return _commit(key, path.resolve().name, "import_folder")
+
+
+def recover(minimum_age_seconds: float) -> int:
+    """Finish drops that were claimed but have no row, and those left half way between two filesystems."""
+    found = 0
+    for folder in _folders_without_row(minimum_age_seconds):
+        names = sorted(entry.name for entry in os.scandir(folder))
+        if not names:
+            folder.rmdir()
+            continue
+        sync_filesystem(folder)
+        _commit(uuid.UUID(folder.name), names[0] if len(names) == 1 else f"{len(names)} files", "recovered")
+        found += 1
+    for watched in settings.WATCH_FOLDERS:
+        found += _recover_taking(watched.path, minimum_age_seconds)
+    return found
+
+
+def _move_in(paths: Sequence[Path], inbox: Path, folder: Path) -> int:
+    """Rename `paths` into a new `folder`; returns how many were there to take."""
+    if os.stat(inbox).st_dev != os.stat(settings.DROPS_DIR).st_dev:
+        return _move_across(paths, inbox, folder)
+    folder.mkdir(mode=0o700)
+    reach("take:folder-made")
+    taken = _rename_all(paths, folder)
+    if not taken:
+        folder.rmdir()
+        return 0
+    reach("take:renamed")
+    sync_filesystem(folder)
+    reach("take:synced")
+    return taken
+
+
+def _rename_all(paths: Sequence[Path], folder: Path) -> int:
+    taken = 0
+    for path in paths:
+        try:
+            os.rename(path, folder / path.name)
+        except FileNotFoundError:
+            continue
+        taken += 1
+    return taken
+
+
+def _move_across(paths: Sequence[Path], inbox: Path, folder: Path) -> int:
+    """Claim by a rename beside the drop, copy, sync, and only then remove what lies on the other filesystem."""
+    beside = inbox / TAKING / folder.name
+    beside.mkdir(parents=True)
+    taken = _rename_all(paths, beside)
+    if not taken:
+        beside.rmdir()
+        return 0
+    reach("take:renamed")
+    _copy_in(beside, folder)
+    return taken
+
+
+def _copy_in(beside: Path, folder: Path) -> None:
+    partial = folder.with_suffix(".part")
+    shutil.rmtree(partial, ignore_errors=True)
+    shutil.copytree(beside, partial, symlinks=True)
+    sync_filesystem(partial)
+    os.rename(partial, folder)
+    sync_filesystem(folder)
+    reach("take:synced")
+    shutil.rmtree(beside)
+
+
+def _commit(key: uuid.UUID, name: str, source: str) -> Batch:
+    now = timezone.now()
+    with transaction.atomic():
+        batch, created = Batch.objects.get_or_create(
+            key=key,
+            defaults={
+                "sealed_name": identity.seal(name),
+                "source": source[:64],
+                "received_at": now,
+                "stage": "register",
+                "due_at": now,
+            },
+        )
+        if created:
+            record("received", batch_id=batch.pk, sentence=f"Taken from {source}.")
+            bells.ring("register")
+    reach("take:committed")
+    return batch
+
+
+def _refused(error: OSError) -> Transient:
+    sentences = {
+        errno.ENOSPC: ("disk-full", "The disk is full: the drop waits until space is freed."),
+        errno.EDQUOT: ("disk-full", "The quota is used up: the drop waits until space is freed."),
+        errno.EROFS: (
+            "read-only",
+            "The watched folder is read-only: sendit takes drops by renaming them, mount it writable.",
+        ),
+        errno.EACCES: ("no-permission", "sendit may not rename in the watched folder: give its user write permission."),
+        errno.EPERM: ("no-permission", "sendit may not rename in the watched folder: give its user write permission."),
+        errno.ENOENT: ("vanished", "The watched folder is gone: is the share mounted?"),
+    }
+    code, sentence = sentences.get(
+        error.errno or 0, ("io-error", f"The drop could not be taken ({errno.errorcode.get(error.errno or 0, '?')}).")
+    )
+    return Transient(code, sentence)
+
+
+def _folders_without_row(minimum_age_seconds: float) -> Iterator[Path]:
+    edge = timezone.now().timestamp() - minimum_age_seconds
+    for entry in os.scandir(settings.DROPS_DIR):
+        if not entry.is_dir(follow_symlinks=False) or entry.stat(follow_symlinks=False).st_mtime > edge:
+            continue
+        if entry.name.endswith(".part"):
+            continue
+        if not Batch.objects.filter(key=uuid.UUID(entry.name)).exists():
+            yield Path(entry.path)
+
+
+def _recover_taking(inbox: Path, minimum_age_seconds: float) -> int:
+    found = 0
+    edge = timezone.now().timestamp() - minimum_age_seconds
+    try:
+        waiting = [Path(entry.path) for entry in os.scandir(inbox / TAKING) if entry.stat().st_mtime <= edge]
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    for beside in waiting:
+        folder = settings.DROPS_DIR / beside.name
+        names = sorted(entry.name for entry in os.scandir(beside))
+        if folder.exists():
+            shutil.rmtree(beside)
+        elif not names:
+            beside.rmdir()
+        else:
+            _copy_in(beside, folder)
+            _commit(uuid.UUID(beside.name), names[0] if len(names) == 1 else f"{len(names)} files", inbox.name)
+            found += 1
+    return found

@@ -1,0 +1,124 @@
+"""What a worker does when a bell rings: claim what is due, run its stage, write how it ended, until nothing is left.
+
+One table says which stage claims which rows; errors become waiting, quarantine or a stop here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import OperationalError, close_old_connections, transaction
+
+from main import states
+from main.claims import Claim, backoff, claim
+from main.errors import LostLease, Permanent, Quarantine, describe
+from main.history import record
+from main.models import Batch, Image, Series
+from main.models.imaging import Status
+from main.models.work import Work
+from main.pipeline.cleanup import cleanup
+from main.pipeline.deidentify import deidentify
+from main.pipeline.deliver import deliver_next
+from main.pipeline.identify import identify
+from main.pipeline.register import register
+
+log = logging.getLogger(__name__)
+
+# After so many claims without any progress a series is set aside for a person: it is not an error that goes away.
+MAX_ATTEMPTS = 25
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage that claims rows of `model`."""
+
+    model: type[Work]
+    run: Callable[[Claim[Any]], None]
+
+
+STAGES: dict[str, Stage] = {
+    "register": Stage(Batch, register),
+    "identify": Stage(Series, identify),
+    "deidentify": Stage(Series, deidentify),
+    "cleanup": Stage(Series, cleanup),
+}
+ORDER = ("register", "identify", "deidentify", "deliver", "cleanup")
+
+
+def drain(first: str = "register", seconds: float = 30.0) -> int:
+    """Work from stage `first` on to the last until nothing is due or `seconds` have passed; returns items worked on."""
+    close_old_connections()
+    until = time.monotonic() + seconds
+    worked = 0
+    start = ORDER.index(first)
+    while time.monotonic() < until:
+        done = sum(work_one(stage) for stage in ORDER[start:])
+        if not done:
+            break
+        worked += done
+    return worked
+
+
+def work_one(stage: str, pk: int | None = None) -> bool:
+    """Claim one item of `stage` (or the item `pk`) and run it; False when nothing was due."""
+    if stage == "deliver":
+        return deliver_next(pk)
+    held = claim(STAGES[stage].model, stage, pk)
+    if held is None:
+        return False
+    run(held, stage)
+    return True
+
+
+def run(held: Claim[Any], stage: str) -> None:
+    """Run `stage` on a claimed row and write how it ended."""
+    try:
+        if held.row.attempts > MAX_ATTEMPTS:
+            raise Permanent("no-progress", f"{MAX_ATTEMPTS} tries made no progress. Look at its history, then requeue.")
+        STAGES[stage].run(held)
+    except LostLease:
+        _say_lost(held)
+    except OperationalError:
+        raise  # the database is away: nothing can be written about it, the lease ends by itself
+    except (Permanent, Quarantine) as error:
+        _end(held, _set_aside, error.code, error.sentence)
+    except Exception as error:  # noqa: BLE001 - whatever a stage raises becomes a visible state of its item
+        code, sentence = describe(error)
+        if code == "internal-error":
+            log.error("%s of %s %s: %s", stage, held.row._meta.model_name, held.row.pk, sentence)
+        _end(held, _postpone, code, sentence)
+
+
+def _end(held: Claim[Any], write: Callable[[Claim[Any], str, str], None], code: str, sentence: str) -> None:
+    try:
+        with transaction.atomic():
+            write(held, code, sentence)
+    except LostLease:
+        _say_lost(held)
+
+
+def _say_lost(held: Claim[Any]) -> None:
+    log.info("%s %s: the lease went to another worker.", held.row._meta.model_name, held.row.pk)
+
+
+def _postpone(held: Claim[Any], code: str, sentence: str) -> None:
+    row = held.row
+    if row.error_code != code:
+        ids = {"batch_id": row.pk} if isinstance(row, Batch) else {"series_id": row.pk}
+        record("waiting", code=code, sentence=sentence, **ids)
+    held.finish(due_at=backoff(row.attempts), error_code=code, error=sentence[:500])
+
+
+def _set_aside(held: Claim[Any], code: str, sentence: str) -> None:
+    """Stop working on the row until a person acts; the images of a series that are not through are quarantined."""
+    row = held.row
+    held.finish(error_code=code, error=sentence[:500])
+    if isinstance(row, Series):
+        waiting = Image.objects.filter(status__in=[Status.NEW, Status.PROCESSING])
+        states.move(row, waiting, Status.QUARANTINED, code=code, sentence=sentence)
+    else:
+        record("stopped", batch_id=row.pk, code=code, sentence=sentence)

@@ -1,0 +1,177 @@
+"""Reads typed settings from the environment, `.env` and `NAME_FILE`, and refuses what it does not understand.
+
+The table of settings lives in `sendit/reference.py`; this room holds only the reading and its errors.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+from dotenv import dotenv_values
+
+_YES = {"1", "true", "yes", "on"}
+_NO = {"0", "false", "no", "off"}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of value: how it is called in errors and docs, and how text becomes it (raises ValueError)."""
+
+    name: str
+    parse: Callable[[str], Any]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting: its name, kind, default and what it does; `aliases` are older names that are still accepted."""
+
+    name: str
+    kind: Kind
+    default: Any
+    help: str
+    section: str
+    aliases: tuple[str, ...] = ()
+    secret: bool = False
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() in _YES:
+        return True
+    if text.lower() in _NO:
+        return False
+    raise ValueError
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 65535:
+        raise ValueError
+    return number
+
+
+def _number(least: float, of: Callable[[str], Any]) -> Callable[[str], Any]:
+    def parse(text: str) -> Any:
+        value = of(text)
+        if not least <= value < float("inf"):
+            raise ValueError
+        return value
+
+    return parse
+
+
+def _ae_title(text: str) -> str:
+    title = text.strip()
+    if not 1 <= len(title) <= 16 or "\\" in title or not title.isascii() or not title.isprintable():
+        raise ValueError
+    return title
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError
+    return text.rstrip("/")
+
+
+BOOLEAN = Kind("yes or no (true/false, 1/0, on/off)", _boolean)
+TEXT = Kind("text", str)
+PATH = Kind("a path", lambda text: Path(text).expanduser())
+PORT = Kind("a port, 1 to 65535", _port)
+COUNT = Kind("a whole number, 1 or more", _number(1, int))
+SIZE = Kind("a whole number of bytes, 0 or more", _number(0, int))
+SECONDS = Kind("seconds, 0 or more", _number(0, float))
+HOURS = Kind("hours, 0 or more", _number(0, float))
+AE_TITLE = Kind("an AE title: 1 to 16 printable ASCII characters, no backslash (PS3.5 6.2)", _ae_title)
+URL = Kind("an http:// or https:// address", _url)
+NAMES = Kind("a list, separated by commas", lambda text: [item.strip() for item in text.split(",") if item.strip()])
+
+
+def choice(*values: str) -> Kind:
+    """One of `values`, written in any case."""
+
+    def parse(text: str) -> str:
+        if text.lower() not in values:
+            raise ValueError
+        return text.lower()
+
+    return Kind("one of " + ", ".join(values), parse)
+
+
+@dataclass
+class Environment:
+    """The values of all settings of a table, read once; every mistake is collected and told at once.
+
+    Raises
+    ------
+    ImproperlyConfigured
+        With one line per mistake: the name, the kind of the value, the accepted values. Values of secrets are not shown.
+    """
+
+    table: tuple[Setting, ...]
+    prefixes: tuple[str, ...]
+    values: dict[str, Any] = field(default_factory=dict)
+    origin: dict[str, str] = field(default_factory=dict)
+    mistakes: list[str] = field(default_factory=list)
+
+    @classmethod
+    def read(
+        cls, table: tuple[Setting, ...], prefixes: tuple[str, ...], environ: Mapping[str, str] | None = None
+    ) -> Environment:
+        """Read `table` from `environ` (default: the process's) and, below it, from the file `.env`."""
+        source = os.environ if environ is None else environ
+        file = Path(source.get("SENDIT_ENV_FILE", ".env"))
+        from_file = {k: v for k, v in dotenv_values(file).items() if v is not None} if file.is_file() else {}
+        self = cls(table, prefixes)
+        for setting in table:
+            self._take(setting, source, from_file, str(file))
+        self._name_the_unknown(source, "the environment")
+        self._name_the_unknown(from_file, str(file))
+        if self.mistakes:
+            raise ImproperlyConfigured(
+                "sendit does not start, its settings need a look:\n  " + "\n  ".join(self.mistakes)
+            )
+        return self
+
+    def _take(self, setting: Setting, environ: Mapping[str, str], from_file: Mapping[str, str], file: str) -> None:
+        for layer, origin in ((environ, "environment"), (from_file, file)):
+            given = [name for name in (setting.name, *setting.aliases) if layer.get(name, "") != ""]
+            pointed = [f"{name}_FILE" for name in (setting.name, *setting.aliases) if setting.secret]
+            given += [name for name in pointed if layer.get(name, "") != ""]
+            if len({layer[name] for name in given}) > 1:
+                self.mistakes.append(f"{' and '.join(given)} are the same setting with different values: keep one.")
+            if given:
+                self._parse(setting, given[0], layer[given[0]], origin)
+                return
+        self.values[setting.name] = setting.default
+        self.origin[setting.name] = "default"
+
+    def _parse(self, setting: Setting, name: str, text: str, origin: str) -> None:
+        if setting.secret and name.endswith("_FILE"):
+            try:
+                text = Path(text).expanduser().read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                self.mistakes.append(f"{name} names a file that cannot be read ({type(error).__name__}).")
+                return
+        try:
+            self.values[setting.name] = setting.kind.parse(text)
+        except ValueError:
+            shown = "its value" if setting.secret else repr(text)
+            self.mistakes.append(f"{name}: {shown} is not {setting.kind.name}. {setting.help}")
+        self.origin[setting.name] = f"{origin} ({name})"
+
+    def _name_the_unknown(self, layer: Mapping[str, str], origin: str) -> None:
+        known = {name for s in self.table for name in (s.name, *s.aliases)}
+        known |= {f"{name}_FILE" for s in self.table if s.secret for name in (s.name, *s.aliases)}
+        known.add("SENDIT_ENV_FILE")
+        for name in layer:
+            if name.startswith(self.prefixes) and name not in known:
+                close = difflib.get_close_matches(name, known, n=1)
+                hint = f" Did you mean {close[0]}?" if close else " docs/settings.md lists all settings."
+                self.mistakes.append(f"{name} (in {origin}) is not a setting of sendit.{hint}")
