@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 
 from pydicom.valuerep import STR_VR
 
+from deidentify.actions import DUMMY, DUMMY_IF_FILLED, EMPTY, KEEP, REMOVE
 from deidentify.charset import decode
 from deidentify.dictionary import keyword_of, vr_of
 from deidentify.dummies import dummy
 from deidentify.gate import CHARACTER_SET
 from deidentify.part10 import dataset_walk, read_head
-from deidentify.plan import DUMMY, DUMMY_IF_FILLED, EMPTY, KEEP, REMOVE, Plan
+from deidentify.plan import Plan
 from deidentify.source import opened
 from deidentify.walk import ELEMENT, END_SEQUENCE, FRAGMENTS, ITEM, SEQUENCE, Limits
 

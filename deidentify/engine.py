@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -40,6 +41,7 @@ _CHARACTER_SET, _SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES = (
     TAGS["SeriesInstanceUID"],
 )
 _MEDIA_DIRECTORY = b"1.2.840.10008.1.3.10"
+_UID = re.compile(r"[0-9.]{1,64}")
 _NO_DICOMDIR = "A DICOMDIR is an index of files and cannot be released."
 
 
@@ -157,6 +159,8 @@ class Deidentifier:
                     elements[tag] = encoding.element(tag, vr.encode(), encode(value, character_set))
                     rewriter.actions["identifier"] += 1
                 elements.update(marks(self.recipe, identifiers, encoding))
+                if head.transfer_syntax_uid.encode() in rewriter.originals:
+                    raise Refused("leak", "The Transfer Syntax UID of the file is a UID of one of its objects.")
                 parts = list(flattened(sorted(elements.items())))
                 leak.check(
                     parts,
@@ -233,6 +237,8 @@ class Deidentifier:
         ):
             if not names.get(tag) or tag not in elements:
                 raise Refused(code, f"The object has no {what}.")
+        if not _UID.fullmatch(names[_SOP_CLASS]):
+            raise Refused("no-sop-class", "The object's SOP Class UID is no UID.")
         replaced = (self._uids.replacement(names[tag]) for tag in (_SOP_INSTANCE, _STUDY, _SERIES))
         return (names[_SOP_CLASS], *replaced)  # type: ignore[return-value]  # a generator of exactly three
 

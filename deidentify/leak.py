@@ -5,18 +5,19 @@ It knows nothing about rules and trusts none; a hit is reported by the attribute
 How a value is searched:
 
 - UIDs that were replaced, of ten characters or more: anywhere, as a whole UID.
-- Anything of six characters or more, and names in every order of their parts: anywhere outside of numbers, as whole
-  words. A value of digits only counts in text only.
-- Single words of a name and other values of four or five characters: as whole words of a text.
+- Anything of six characters or more, names in every order of their parts and each of their longer words: anywhere
+  outside of numbers, as whole words. A value of digits only counts in text only.
+- Words of four or five characters: as whole words of a text.
 - Two or three characters, and places of less than six: as the whole value of a text. One character is not searched.
 - Words that are no secret (modalities, body parts, vendors, "test", "anonymous"...) are not searched.
 
-Each is searched without regard to case, in UTF-8, Latin-1, UTF-16 and the object's own character set.
+Each is searched without regard to case, in UTF-8, Latin-1, UTF-16 and the object's own character set, and without its accents.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 from importlib.resources import files
@@ -45,6 +46,7 @@ COMMON = frozenset(
     for word in line.split()
 )
 
+_SPREAD = {ord("ä"): "ae", ord("ö"): "oe", ord("ü"): "ue", ord("ß"): "ss", ord("ø"): "o", ord("ł"): "l", ord("æ"): "ae"}
 _WORDS = re.compile(r"[^\W_]+", re.UNICODE)
 _WORD_BYTES = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789")
 _UID_BYTES = frozenset(b"0123456789.")
@@ -138,8 +140,6 @@ def _elements(data: bytes, *, implicit: bool, little: bool) -> list[tuple[int, s
 
 
 def _counts(needle: Needle, vr: str, value: bytes) -> bool:
-    if vr == "UI" and not needle.uid:
-        return False
     plain = value.strip(b"\0 ")
     if needle.reach == WHOLE:
         return vr in _TEXT and needle.value in (part.strip(b" ") for part in plain.split(b"\\"))
@@ -177,9 +177,10 @@ def _needles(
     wanted: dict[str, int] = {}
     for tag, raw in known:
         for value in decode(raw, character_set).split("\\"):
-            for form, reach in _forms(KNOWN[tag], value.strip().lower()):
-                if form not in legitimate and form not in COMMON and len(form) > 1:
-                    wanted[form] = min(reach, wanted.get(form, WHOLE))
+            for written, reach in _forms(KNOWN[tag], value.strip().lower()):
+                for form in (written, _without_marks(written)):
+                    if form not in legitimate and form not in COMMON and len(form) > 1:
+                        wanted[form] = min(reach, wanted.get(form, WHOLE))
     needles = {
         Needle(spelling, reach, form.isdigit())
         for form, reach in wanted.items()
@@ -187,6 +188,14 @@ def _needles(
         if len(spelling) > 1
     }
     return tuple(sorted(needles))
+
+
+def _without_marks(value: str) -> str:
+    """Return `value` as it is written where there are no umlauts and accents."""
+    if value.isascii():
+        return value
+    spread = value.translate(_SPREAD)
+    return "".join(char for char in unicodedata.normalize("NFKD", spread) if not unicodedata.combining(char))
 
 
 def _reach(value: str) -> int:
@@ -234,4 +243,4 @@ def _name_forms(group: str, *, patient: bool) -> Iterable[tuple[str, int]]:
             if word in COMMON or (position and not patient):
                 continue
             if len(word) >= (4 if patient else 5) or not word.isascii() or (patient and word == whole):
-                yield word, WORD if len(word) >= 4 else _reach(word)
+                yield word, _reach(word)

@@ -60,8 +60,8 @@ def write(target: Path, head: bytes, pieces: Iterable[Piece], source: Source, *,
     with _created(target) as sink:
         if deflated:
             sink.write(head)
-            for block in _deflated(_blocks(joined(pieces), source)):
-                sink.write(block)
+            for deflated_block in _deflated(_blocks(joined(pieces), source)):
+                sink.write(deflated_block)
         else:
             for block in _blocks(joined([head, *pieces]), source):
                 sink.write(block)

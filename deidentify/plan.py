@@ -2,9 +2,10 @@
 
 Which rule is said here and nowhere else; how a rule is carried out is `deidentify.rewrite`. The combined actions of
 Table E.1-1 are resolved to what keeps an object valid whatever the Type of the attribute is: X/D, Z/D and X/Z/D put in
-a dummy where there was a value (and leave an empty one empty), X/Z empties, X/Z/U* keeps the sequence and replaces its
-UIDs. SeriesDate, SeriesTime, InstanceCreationDate and InstanceCreationTime are Type 3 everywhere but in the PET
-Series, so they are removed elsewhere.
+a dummy where there was a value (and leave an empty one empty), X/Z empties, X/Z/U* keeps the references with their UIDs
+replaced and nothing else that is text. A sequence becomes a dummy by keeping its items with everything in them replaced
+that is text, time or an unknown code. SeriesDate, SeriesTime, InstanceCreationDate and InstanceCreationTime are Type 3
+everywhere but in the PET Series, so they are removed elsewhere.
 """
 
 from __future__ import annotations
@@ -13,11 +14,20 @@ from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
+from deidentify.actions import (
+    CHARACTER_SET,
+    DUMMY,
+    DUMMY_IF_FILLED,
+    EMPTY,
+    KEEP,
+    REMOVE,
+    UID,
+    UID_OF_KIND,
+)
+from deidentify.beyond import BEYOND
 from deidentify.dictionary import KEYWORDS, TAGS, keyword_of, vr_of
 from deidentify.recipe import Recipe
 from deidentify.tables import table_e1_1
-
-KEEP, REMOVE, EMPTY, DUMMY, DUMMY_IF_FILLED, UID, CHARACTER_SET = range(7)
 
 _BY_ACTION = {
     "X": REMOVE,
@@ -28,7 +38,7 @@ _BY_ACTION = {
     "Z/D": DUMMY_IF_FILLED,
     "X/Z/D": DUMMY_IF_FILLED,
     "U": UID,
-    "X/Z/U*": KEEP,
+    "X/Z/U*": DUMMY_IF_FILLED,
 }
 _BY_OVERRIDE = {"keep": KEEP, "remove": REMOVE, "empty": EMPTY, "replace-dummy": DUMMY}
 _OPTIONAL_UNLESS_PET = ("SeriesDate", "SeriesTime", "InstanceCreationDate", "InstanceCreationTime")
@@ -56,6 +66,7 @@ class Rule(NamedTuple):
     sequence: bool = False
 
 
+_SECURITY_GROUP = 0x4010  # baggage and persons at checkpoints: no image of a patient has it
 _PRIVATE = Rule(REMOVE, "private")
 _UNKNOWN = Rule(REMOVE, "not-in-dictionary")
 _GROUP_LENGTH = Rule(REMOVE, "group-length")
@@ -100,10 +111,12 @@ class Plan(dict[int, Rule]):
             return _UNKNOWN
         if basic:
             rule = Rule(_BY_ACTION[basic], f"E.1-1:{basic}", vr == "SQ")
+        elif tag in BEYOND or group == _SECURITY_GROUP:
+            rule = Rule(BEYOND.get(tag, REMOVE), "beyond-table", vr == "SQ")
         elif vr in _NAMES_AND_TIMES:
             rule = Rule(REMOVE, _NAMES_AND_TIMES[vr])
-        elif vr == "UI" and tag not in _KINDS:
-            rule = Rule(UID, "uid")
+        elif vr == "UI":
+            rule = Rule(UID_OF_KIND, "keep") if tag in _KINDS else Rule(UID, "uid")
         else:
             rule = Rule(KEEP, "keep", vr == "SQ")
         self[tag] = rule
@@ -117,5 +130,5 @@ def weakened(recipe: Recipe) -> tuple[str, ...]:
     return tuple(
         keyword_of(tag)
         for tag, action in recipe.overrides
-        if action == "keep" and bare[tag].action not in (KEEP, CHARACTER_SET)
+        if action == "keep" and bare[tag].action not in (KEEP, UID_OF_KIND, CHARACTER_SET)
     )

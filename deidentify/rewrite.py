@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from deidentify.actions import CHARACTER_SET, DUMMY, DUMMY_IF_FILLED, EMPTY, KEEP, REMOVE, UID, UID_OF_KIND
 from deidentify.charset import known_character_set
 from deidentify.dictionary import vr_of
 from deidentify.dummies import CODE_TAGS, code, dummy, inside_dummy
 from deidentify.elements import Encoding, Piece, Stretch, joined
 from deidentify.errors import Refused
 from deidentify.known import KNOWN
-from deidentify.plan import CHARACTER_SET, DUMMY, DUMMY_IF_FILLED, EMPTY, KEEP, REMOVE, UID, Plan
+from deidentify.plan import Plan
 from deidentify.source import Source
 from deidentify.uids import UidMap
 from deidentify.walk import (
@@ -216,6 +217,9 @@ class Rewriter:
                 return None
             replaced = self._uids.replaced(source.read(value, length), self.originals)
             return frame.encoding.element(tag, b"UI", replaced)
+        if action == UID_OF_KIND:
+            kind = self._uids.kind(source.read(value, min(length, LONGEST_KNOWN)), self.originals)
+            return frame.encoding.element(tag, b"UI", kind)
         if action == EMPTY:
             return self._written(frame, tag, vr, b"")
         if action == DUMMY:

@@ -6,6 +6,7 @@ Nothing is stored: a replacement is computed from the key, and cannot be compute
 from __future__ import annotations
 
 import hmac
+import re
 from uuid import UUID
 
 from pydicom._uid_dict import UID_dictionary
@@ -14,6 +15,7 @@ from deidentify.errors import Refused
 
 SHORTEST_KEY = 16
 _REMEMBERED = 1 << 16
+_UIDS = re.compile(rb"[0-9.]{1,64}(\\[0-9.]{1,64})*[\0 ]?|")
 _WELL_KNOWN = frozenset(UID_dictionary)
 
 
@@ -55,6 +57,12 @@ class UidMap:
                 self._seen.clear()
             self._seen[original] = found
         return found
+
+    def kind(self, raw: bytes, originals: set[bytes]) -> bytes:
+        """Return a raw UI value that names a kind of thing: kept when it is made of UIDs, and else replaced."""
+        if _UIDS.fullmatch(raw):
+            return raw
+        return self.replaced(raw, originals)
 
     def replaced(self, raw: bytes, originals: set[bytes]) -> bytes:
         """Return a raw UI value with each of its UIDs replaced, padded; those replaced are added to `originals`."""

@@ -28,6 +28,7 @@ from dimse.peer import Peer
 
 A_ASSOCIATE_AC, A_ASSOCIATE_RJ = 0x02, 0x03
 RELEASE_WITHIN = 2.0
+RESPONSE = 0x8000
 
 
 class Association:
@@ -91,8 +92,12 @@ class Association:
         send_message(self.connection, self.max_pdu, Message(context.context_id, request, dataset))
         return message_id
 
-    def answer(self, field: int, message_id: int, more_time: float = 0.0) -> Message:
+    def answer(
+        self, field: int, message_id: int, *, more_time: float = 0.0, aside: list[Message] | None = None
+    ) -> Message:
         """Wait for an answer to the request `message_id` and return it; its status is present.
+
+        A request that the peer has of its own in the meantime is put into `aside` where one is given.
 
         Raises
         ------
@@ -100,6 +105,9 @@ class Association:
             When the association ends, the peer is silent, or something else is answered.
         """
         message = self.receive(self.peer.message_answer_within + more_time)
+        if aside is not None and not (message.number("CommandField") or 0) & RESPONSE:
+            aside.append(message)
+            message = self.receive(self.peer.message_answer_within + more_time)
         if message.number("CommandField") != field or message.number("MessageIDBeingRespondedTo") != message_id:
             raise self.connection.broken("it answered something that was not asked")
         if message.number("Status") is None:

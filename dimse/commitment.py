@@ -27,6 +27,7 @@ from dimse.messages import (
     Message,
     decode_dataset,
     encode_dataset,
+    text_of,
 )
 from dimse.negotiation import Accepted, Proposal
 from dimse.peer import Instance, Peer
@@ -61,6 +62,9 @@ def request_commitment(
 ) -> CommitmentAnswer | None:
     """Ask `peer` to commit to `instances` (N-ACTION, PS3.4 J.3.2) and return when it has taken the request.
 
+    Ask for some hundreds at once: the time that Orthanc takes to answer grows with the square of their number
+    (0.3 s for 500, 8 s for 2,000).
+
     Returns
     -------
     CommitmentAnswer or None
@@ -71,7 +75,7 @@ def request_commitment(
     AssociationError
         When no association comes about or it ends before the request is taken.
     NotSupported
-        When the peer does not offer storage commitment (to us).
+        When the peer does not offer storage commitment, or aborts when it is asked (Orthanc does to who is unknown).
     RequestFailed
         When it cannot process the request now.
     """
@@ -87,9 +91,18 @@ def request_commitment(
         }
         wanted = encode_dataset(_referenced(transaction_uid, instances), context.transfer_syntax_uid)
         request = association.ask(context, command, wanted)
-        status = association.answer(N_ACTION_RSP, request).number("Status") or SUCCESS
+        early: list[Message] = []
+        try:
+            status = association.answer(N_ACTION_RSP, request, aside=early).number("Status") or SUCCESS
+        except AssociationError as error:
+            if error.kind != "aborted":
+                raise
+            sentence = (
+                f"{peer} aborts when it is asked for storage commitment: it may not know {peer.calling_ae_title}."
+            )
+            raise NotSupported(f"{sentence} Register it there with its address (Orthanc: DicomModalities).") from error
         _check(peer, status)
-        return _answer_at_once(association, context, transaction_uid, wait)
+        return _answer_at_once(association, context, transaction_uid, wait, early)
 
 
 def read_event_report(message: Message, transfer_syntax_uid: str) -> CommitmentAnswer:
@@ -106,9 +119,12 @@ def read_event_report(message: Message, transfer_syntax_uid: str) -> CommitmentA
         event = decode_dataset(message.dataset, transfer_syntax_uid)
         committed = [_reference(item) for item in event.get("ReferencedSOPSequence") or ()]
         failed = [(*_reference(item), int(item.FailureReason)) for item in event.get("FailedSOPSequence") or ()]
-        return CommitmentAnswer(str(event.TransactionUID), committed, failed)
+        transaction_uid = text_of(event, "TransactionUID")
     except Exception as error:  # noqa: BLE001  # a parser of foreign bytes raises whatever it meets
         raise ValueError("an event report that cannot be read") from error
+    if not transaction_uid:
+        raise ValueError("an event report without its transaction UID")
+    return CommitmentAnswer(transaction_uid, committed, failed)
 
 
 def event_report_reply(message: Message, status: int) -> Message:
@@ -140,7 +156,10 @@ def _referenced(transaction_uid: str, instances: Collection[Instance]) -> Datase
 
 
 def _reference(item: Dataset) -> tuple[str, str]:
-    return str(item.ReferencedSOPClassUID), str(item.ReferencedSOPInstanceUID)
+    named = text_of(item, "ReferencedSOPClassUID"), text_of(item, "ReferencedSOPInstanceUID")
+    if not all(named):
+        raise ValueError("a reference without its UIDs")
+    return named
 
 
 def _check(peer: Peer, status: int) -> None:
@@ -154,24 +173,30 @@ def _check(peer: Peer, status: int) -> None:
 
 
 def _answer_at_once(
-    association: Association, context: Accepted, transaction_uid: str, wait: float
+    association: Association, context: Accepted, transaction_uid: str, wait: float, early: list[Message]
 ) -> CommitmentAnswer | None:
-    """Wait a moment for the answer on our own association; the request is taken, so nothing here is an error."""
+    """Wait a moment for the answer on our own association; the request is taken, so nothing here is an error.
+
+    A peer that is quick reports before it has confirmed the request: such a report is in `early`.
+    """
     deadline = time.monotonic() + wait
     try:
-        while (left := deadline - time.monotonic()) > 0:
-            message = association.receive(left)
+        while early or time.monotonic() < deadline:
+            message = early.pop() if early else association.receive(deadline - time.monotonic())
             if message.number("CommandField") != N_EVENT_REPORT_RQ:
                 return None
-            try:
-                answer = read_event_report(message, context.transfer_syntax_uid)
-            except ValueError:
-                association.reply(event_report_reply(message, CANNOT_PROCESS))
-                return None
-            if answer.transaction_uid == transaction_uid:
-                association.reply(event_report_reply(message, SUCCESS))
+            answer = _read_or_none(message, context.transfer_syntax_uid)
+            ours = answer is not None and answer.transaction_uid == transaction_uid
+            association.reply(event_report_reply(message, SUCCESS if ours else CANNOT_PROCESS))
+            if ours:
                 return answer
-            association.reply(event_report_reply(message, CANNOT_PROCESS))
     except AssociationError:
         return None
     return None
+
+
+def _read_or_none(message: Message, transfer_syntax_uid: str) -> CommitmentAnswer | None:
+    try:
+        return read_event_report(message, transfer_syntax_uid)
+    except ValueError:
+        return None

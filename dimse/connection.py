@@ -105,9 +105,9 @@ class Connection:
         self._socket.close()
 
     def hang_up(self) -> None:
-        """End the connection under the hands of the thread that waits on it."""
+        """Let the thread that waits on the connection see its end; what it still has to say is said."""
         try:
-            self._socket.shutdown(socket.SHUT_RDWR)
+            self._socket.shutdown(socket.SHUT_RD)
         except OSError:
             return
 

@@ -12,7 +12,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at run 
 
 from dimse.association import Association
 from dimse.errors import NotSupported, RequestFailed
-from dimse.messages import C_FIND_RQ, C_FIND_RSP, Command, decode_dataset, encode_dataset
+from dimse.messages import C_FIND_RQ, C_FIND_RSP, Command, decode_dataset, encode_dataset, text_of
 from dimse.negotiation import Accepted, Proposal
 from dimse.peer import Peer
 from dimse.status import FIND, PENDING, SUCCESS, meaning_of
@@ -78,6 +78,6 @@ def _ask(association: Association, context: Accepted, study_uid: str, series_uid
 
 def _sop_instance_uid(identifier: bytes, context: Accepted, association: Association) -> str:
     try:
-        return str(decode_dataset(identifier, context.transfer_syntax_uid).get("SOPInstanceUID") or "")
+        return text_of(decode_dataset(identifier, context.transfer_syntax_uid), "SOPInstanceUID")
     except Exception as error:  # noqa: BLE001  # a parser of foreign bytes raises whatever it meets
         raise association.connection.broken("it answered a C-FIND with a match that cannot be read") from error

@@ -9,7 +9,8 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -36,6 +37,7 @@ log = logging.getLogger("dimse.listener")
 OnAnswer = Callable[[str, list[tuple[str, str]], list[tuple[str, str, int]]], None]
 
 LONGEST_ASSOCIATION = 60.0
+GRACE = 1.0
 SERVICES = (COMMITMENT, VERIFICATION)
 
 
@@ -70,8 +72,9 @@ class CommitmentListener:
         self.ae_title = ae_title
         self._on_answer = on_answer
         self._silence = silence_timeout
+        self._most = max_associations
         self._places = threading.BoundedSemaphore(max_associations)
-        self._open: set[Connection] = set()
+        self._idle: set[Connection] = set()
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
@@ -86,16 +89,21 @@ class CommitmentListener:
         return self
 
     def stop(self) -> None:
-        """Listen no more and close what is open."""
+        """Listen no more, close what is idle, and return when the answers in hand are kept and confirmed."""
         if self._socket is None or self._thread is None:
             return
-        listening, self._socket = self._socket, None
+        with self._lock:
+            listening, self._socket = self._socket, None
         listening.shutdown(socket.SHUT_RDWR)
         self._thread.join()
         listening.close()
         with self._lock:
-            for connection in self._open:
+            for connection in self._idle:
                 connection.hang_up()
+        deadline = time.monotonic() + self._silence + GRACE
+        ended = [self._places.acquire(timeout=max(0.0, deadline - time.monotonic())) for _ in range(self._most)]
+        for _ in filter(None, ended):
+            self._places.release()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -122,22 +130,19 @@ class CommitmentListener:
     def _serve(self, sock: socket.socket, address: str) -> None:
         try:
             connection = Connection(sock, address, self._silence)
-            with self._lock:
-                self._open.add(connection)
             try:
                 self._associate(connection)
             except AssociationError as error:
                 log.info("An association ended: %s", error.sentence)
                 connection.send_if_possible(ABORT_PDU)
             finally:
-                with self._lock:
-                    self._open.discard(connection)
                 connection.close()
         finally:
             self._places.release()
 
     def _associate(self, connection: Connection) -> None:
-        request = acceptance.receive_request(connection, self._silence)
+        with self._waiting(connection) as within:
+            request = acceptance.receive_request(connection, within)
         if request.called_ae_title != self.ae_title:
             log.warning("Rejected an association from %s: it called another AE title than ours.", connection.name)
             connection.send(acceptance.CALLED_AE_NOT_RECOGNISED)
@@ -145,12 +150,25 @@ class CommitmentListener:
         connection.send(acceptance.accept(request, SERVICES))
         deadline = time.monotonic() + LONGEST_ASSOCIATION
         while time.monotonic() < deadline:
-            message = receive_message(connection, self._silence)
+            with self._waiting(connection) as within:
+                message = receive_message(connection, within)
             if message is None:
                 connection.send(RELEASE_RP_PDU)
                 return
             send_message(connection, request.max_pdu, self._reply(connection, request, message))
         raise connection.too_slow()
+
+    @contextmanager
+    def _waiting(self, connection: Connection) -> Iterator[float]:
+        """Count the connection as idle and yield how long to wait on it: a moment when the listener is stopped."""
+        with self._lock:
+            within = GRACE if self._socket is None else self._silence
+            self._idle.add(connection)
+        try:
+            yield within
+        finally:
+            with self._lock:
+                self._idle.discard(connection)
 
     def _reply(self, connection: Connection, request: Request, message: Message) -> Message:
         syntax = request.accepted.get(message.context_id)

@@ -241,3 +241,14 @@ def decode_dataset(data: bytes, transfer_syntax_uid: str) -> Dataset:
     """Decode a small data set of one of the two little endian syntaxes."""
     implicit = transfer_syntax_uid != ExplicitVRLittleEndian
     return decode(BytesIO(data), is_implicit_vr=implicit, is_little_endian=True)
+
+
+def text_of(dataset: Dataset, keyword: str) -> str:
+    """Return a UID or code of a decoded data set, empty when absent, without pydicom's checks.
+
+    Those warn about a malformed value by printing it, and what a peer sends is not ours to print.
+    """
+    element = dataset.get_item(keyword)
+    value = element.value if element is not None else None
+    text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value or "")
+    return text.rstrip("\0 ")

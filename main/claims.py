@@ -27,6 +27,9 @@ _FENCE_OFF = os.environ.get("SENDIT_TEST_FENCE_OFF") == "1"
 
 _CANDIDATES = 8
 
+# How often the same item may be in hand when its worker dies.
+DEATHS = 3
+
 
 def lease_end() -> datetime:
     """When a lease taken now ends."""
@@ -45,6 +48,24 @@ class Claim(Generic[W]):
 
     row: W
     token: uuid.UUID
+
+    def __post_init__(self) -> None:
+        self._suspect = (self.row.in_hand, self.row.deaths_in_hand)
+
+    def take_in_hand(self, name: str) -> bool:
+        """Note that item `name` of the row is in hand; False when it was so at too many deaths of its worker.
+
+        Costs nothing until the row has failed once: only then is it written down which item is in hand.
+        """
+        if self.row.attempts <= 1:
+            return True
+        suspect, before = self._suspect
+        deaths = before + 1 if suspect == name else 0
+        if deaths >= DEATHS:
+            self.hold(in_hand="", deaths_in_hand=0)
+            return False
+        self.hold(in_hand=name, deaths_in_hand=deaths)
+        return True
 
     def hold(self, **changes: Any) -> None:
         """Renew the lease and write `changes`. Call it first in each transaction of the stage.

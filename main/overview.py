@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,20 +21,21 @@ SILENT_AFTER = timedelta(seconds=90)
 
 @dataclass(frozen=True)
 class StageCount:
-    """One box of the pipeline strip: what waits there, since when (seconds), and how many of them show an error."""
+    """One box of the pipeline strip: what waits there, since when, and how many of them show an error."""
 
     stage: str
     waiting: int
     images: int
     oldest_seconds: float
     errors: int
+    oldest_at: datetime | None = None
 
 
 def pipeline() -> list[StageCount]:
     """Counts of every stage, in the order of the way. Series that are through take no part, however many there are."""
     now = timezone.now()
     drops = Batch.objects.filter(stage="register").aggregate(n=Count("id"), at=Min("received_at"), e=_errors())
-    rows = [StageCount("register", drops["n"], 0, _age(drops["at"], now), drops["e"])]
+    rows = [StageCount("register", drops["n"], 0, _age(drops["at"], now), drops["e"], drops["at"])]
     active = [Status.NEW, Status.PROCESSING, Status.DONEPROCESSING]
     found = {
         row["stage"]: row
@@ -52,14 +54,14 @@ def pipeline() -> list[StageCount]:
     for stage, column in (("identify", "new"), ("deidentify", "processing"), ("deliver", "released")):
         row: dict[str, Any] | None = found.get(stage)  # type: ignore[assignment]  # read by a name from the line above
         rows.append(
-            StageCount(stage, row["n"], row[column], _age(row["at"], now), row["e"])
+            StageCount(stage, row["n"], row[column], _age(row["at"], now), row["e"], row["at"])
             if row
             else StageCount(stage, 0, 0, 0, 0)
         )
     cleanup = Series.objects.filter(stage="cleanup", due_at__lte=now).aggregate(
         n=Count("id"), at=Min("due_at"), i=Sum("images")
     )
-    rows.append(StageCount("cleanup", cleanup["n"], cleanup["i"] or 0, _age(cleanup["at"], now), 0))
+    rows.append(StageCount("cleanup", cleanup["n"], cleanup["i"] or 0, _age(cleanup["at"], now), 0, cleanup["at"]))
     return rows
 
 
@@ -99,6 +101,7 @@ def destinations() -> list[dict[str, Any]]:
                 "state": "held" if one.held else "failing" if one.failures else "ok",
                 "waiting": waiting["n"],
                 "oldest_seconds": _age(waiting["at"], timezone.now()),
+                "oldest_at": waiting["at"],
                 "blocked": Delivery.objects.filter(destination=one, state=Delivery.State.BLOCKED).count(),
                 "required_proof": one.required_proof,
                 "last_proven_at": one.last_proven_at,
@@ -118,6 +121,7 @@ def processes() -> list[dict[str, Any]]:
         {
             "kind": row.kind,
             "name": row.name,
+            "at": row.at,
             "seconds": (now - row.at).total_seconds(),
             "silent": now - row.at > SILENT_AFTER,
             "facts": row.facts,
@@ -134,9 +138,20 @@ def disk() -> dict[str, int]:
 
 def balance(batch: Batch) -> dict[str, int]:
     """Where every file of a drop is. `files` equals the sum of the others once the drop is registered (R5)."""
-    images = dict(Image.objects.filter(batch=batch).values_list("status").annotate(n=Count("id")).order_by())
-    outcomes = dict(FileOutcome.objects.filter(batch=batch).values_list("outcome").annotate(n=Count("id")).order_by())
-    return {"files": batch.files, **images, **outcomes, "cleaned": batch.cleaned}
+    return balances([batch])[batch.pk]
+
+
+def balances(batches: Collection[Batch]) -> dict[int, dict[str, int]]:
+    """The balance of each of several drops, in two statements."""
+    found = {batch.pk: {"files": batch.files} for batch in batches}
+    images = Image.objects.filter(batch__in=found).values_list("batch", "status")
+    outcomes = FileOutcome.objects.filter(batch__in=found).values_list("batch", "outcome")
+    for rows in (images, outcomes):
+        for pk, kind, number in rows.annotate(n=Count("id")).order_by():
+            found[pk][kind] = number
+    for batch in batches:
+        found[batch.pk]["cleaned"] = batch.cleaned
+    return found
 
 
 def in_flight(batch: Batch) -> int:

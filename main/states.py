@@ -9,7 +9,7 @@ from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
 
 from main.history import record
-from main.models import Image, Series
+from main.models import Image, Release, Series
 from main.models.imaging import Status
 
 FORWARD: dict[Status, frozenset[Status]] = {
@@ -74,9 +74,11 @@ def move(
         raise IllegalTransition(f"no {'replay' if replay else 'transition'} leads to {to}")
     if held and not code:
         raise IllegalTransition(f"{to} needs a reason")
-    moved = images.filter(series=series, status__in=sources).update(
-        status=to, code=code if held else "", sentence=sentence[:500] if held else ""
-    )
+    moving = images.filter(series=series, status__in=sources)
+    if held or replay and to != Status.DONEPROCESSING:
+        # What is held, or goes again, must not leave any more: its releases are withdrawn, and with them its deliveries.
+        Release.objects.filter(image__in=moving).delete()
+    moved = moving.update(status=to, code=code if held else "", sentence=sentence[:500] if held else "")
     if moved:
         record(
             "replay" if replay else "status",

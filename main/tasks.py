@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from celery import shared_task
+from django.db import close_old_connections
 
 from main import bells, work
 from main.heartbeat import beat
@@ -19,6 +20,7 @@ from main.pipeline.take import take
 def _bell(stage: str) -> Any:
     @shared_task(name=f"main.tasks.work_{stage}", ignore_result=True)
     def bell() -> None:
+        close_old_connections()
         work.drain(stage)
         beat("worker", f"{os.uname().nodename}-{os.getpid()}")
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import OperationalError, close_old_connections, transaction
+from django.db import OperationalError, transaction
 
 from main import states
 from main.claims import Claim, backoff, claim
@@ -51,7 +51,6 @@ ORDER = ("register", "identify", "deidentify", "deliver", "cleanup")
 
 def drain(first: str = "register", seconds: float = 30.0) -> int:
     """Work from stage `first` on to the last until nothing is due or `seconds` have passed; returns items worked on."""
-    close_old_connections()
     until = time.monotonic() + seconds
     worked = 0
     start = ORDER.index(first)

@@ -37,6 +37,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("SENDIT_MIN_FREE_BYTES", SIZE, 500_000_000, "Below this free space drops wait in the inbox.", _NODE),
     Setting("SENDIT_MAX_FILE_BYTES", SIZE, 16_000_000_000, "Larger files are quarantined, not read.", _NODE),
     Setting("SENDIT_FAULT", TEXT, "", "For tests: NAME:N ends the process at the N-th pass of a failpoint.", _NODE),
+    Setting("SENDIT_TEST_FENCE_OFF", BOOLEAN, False, "For tests: workers that lost their lease write on.", _NODE),
     Setting("DATABASE_ENGINE", choice("sqlite", "postgresql"), "sqlite", "Which database.", _DATABASE),
     Setting("DATABASE_PATH", PATH, None, "SQLite file; default: sendit.sqlite3 in the data folder.", _DATABASE),
     Setting("POSTGRES_DB", TEXT, "sendit", "PostgreSQL database name.", _DATABASE),

@@ -90,6 +90,19 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._stop_asked = 0
         self._guardian: Guardian  # from run() on
+        self._lock = -1
+
+    def claim(self) -> None:
+        """Take the lock of `run_dir`, if this is not done yet; `run` does it too.
+
+        Raises
+        ------
+        AlreadyRunning
+            If another supervisor holds it.
+        """
+        if self._lock < 0:
+            self.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = _lock(self.run_dir / "node.lock")
 
     def run(self) -> None:
         """Keep the programs running until SIGTERM, SIGINT or SIGHUP; call it from the main thread.
@@ -99,9 +112,8 @@ class Supervisor:
         AlreadyRunning
             If another supervisor holds the lock of `run_dir`.
         """
-        for folder in (self.run_dir, self.log_dir):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = _lock(self.run_dir / "node.lock")
+        self.claim()
+        self.log_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         awake, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._selector.register(awake, selectors.EVENT_READ)
         handlers = {}
@@ -129,7 +141,8 @@ class Supervisor:
             self._selector.close()
             os.close(awake)
             os.close(waker)
-            os.close(lock)
+            os.close(self._lock)
+            self._lock = -1
 
     # Running ---------------------------------------------------------------------------------------------------------
 

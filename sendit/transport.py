@@ -12,10 +12,7 @@ declares what it uses on every connection. The folder may be deleted at any time
 Use it by calling :func:`register` once before the first connection and setting::
 
     broker_url = transport.url(data_folder / "broker")
-    broker_transport_options = {"polling_interval": 0.1, "longest_drain": 0.5}
-
-The first is the time between two looks at an empty queue, in seconds. The second bounds one call of `drain_events`: a
-Celery worker looks only between two calls whether it was told to stop, and asks for two seconds each.
+    broker_transport_options = transport.OPTIONS
 
 The folder has to be on a local filesystem. Workers on several hosts need Redis or RabbitMQ instead.
 """
@@ -43,6 +40,10 @@ from kombu.utils.json import dumps, loads
 from kombu.utils.scheduling import FairCycle
 
 SCHEME = "sendit"
+
+# Seconds. The first is the time between two looks at an empty queue. The second bounds one call of `drain_events`: a
+# Celery worker sees only between two calls that it was told to stop, and asks for two seconds each.
+OPTIONS = {"polling_interval": 0.1, "longest_drain": 0.5}
 
 TIDY_EVERY = 60.0  # seconds, per channel and queue
 STALE_TEMPORARY = 600.0  # seconds: no publisher takes that long to write one message

@@ -13,6 +13,8 @@ that holds files with unfinished names waits until they are gone, or until nothi
 
 **Loose files** are finished when they have been unchanged for the quiet time. Those that are quiet wait a little
 (`GATHER_SECONDS` at most) for others that are still arriving, and go together as one drop.
+
+What only time speaks for is a guess: the caller keeps back what a program still has open for writing (`Drops.hold_open`).
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ LOOSE_QUIET_SECONDS = 5.0
 GATHER_SECONDS = 30.0
 ABANDONED_SECONDS = 600.0
 FILES_PER_DROP = 5000
+OPEN_SECONDS = 2.0
 LONGEST_RETRY_SECONDS = 60.0
 # A look into a large folder may cost at most this share of the time.
 LOOK_COST_FACTOR = 10.0
@@ -158,13 +161,14 @@ class Drops:
                 track.changed_now((entry.size, entry.mtime_ns, entry.ctime_ns), now)
                 loose.append((entry.name, track))
         self._judge_loose(loose, verdict, now)
-        self._tracks, self._unfinished = tracks, unfinished
+        known, self._tracks, self._unfinished = self._tracks.keys(), tracks, unfinished
         self._moved_in.clear()
         return Answer(
             finished=verdict.finished,
             waiting=verdict.waiting,
             oldest_age=max(0.0, now - verdict.oldest),
             look_again=verdict.look_again if verdict.look_again < float("inf") else None,
+            new=len(tracks.keys() - known),
         )
 
     def postpone(self, drop: Drop, now: float) -> None:
@@ -174,6 +178,17 @@ class Drops:
                 track.failures += 1
                 track.reason = Reason.RETRY
                 track.look_at = now + min(LONGEST_RETRY_SECONDS, 2.0 ** min(track.failures, 10))
+
+    def hold_open(self, names: Iterable[str], now: float) -> list[str]:
+        """Keep back what a program has open for writing; return what is kept: not what nobody has touched for long."""
+        kept = []
+        for name in names:
+            track = self._tracks.get(name)
+            if track is not None and now < track.changed + max(ABANDONED_SECONDS, self.loose_quiet):
+                track.reason = Reason.OPEN
+                track.look_at = now + OPEN_SECONDS
+                kept.append(name)
+        return kept
 
     def _has_arrived(self, entry: Entry) -> bool:
         track = self._tracks.get(entry.name)
@@ -200,7 +215,7 @@ class Drops:
             changed = track.changed_now(inside.digest, now)
             finished_at = track.changed + (max(ABANDONED_SECONDS, self.settle) if inside.unfinished else self.settle)
             if now >= finished_at:
-                verdict.finished.append(Drop((entry.name,), Kind.FOLDER))
+                verdict.finished.append(Drop((entry.name,), Kind.FOLDER, guessed=not track.arrived))
                 return
             # Files with unfinished names are soon renamed; the folder is looked at again before it counts as abandoned.
             soon = min(finished_at, now + self.settle)
@@ -212,8 +227,8 @@ class Drops:
         arriving = False
         for name, track in loose:
             finished_at = track.changed + self.loose_quiet
-            if track.reason is Reason.RETRY and now < track.look_at:
-                verdict.wait(track, Reason.RETRY, track.look_at)
+            if track.reason in (Reason.RETRY, Reason.OPEN) and now < track.look_at:
+                verdict.wait(track, track.reason, track.look_at)
             elif now < finished_at:
                 arriving = True
                 verdict.wait(track, Reason.GROWING if track.changed == now else Reason.SETTLING, finished_at)
@@ -228,7 +243,7 @@ class Drops:
             return
         for start in range(0, len(quiet), self.limit):
             names = tuple(name for name, _ in quiet[start : start + self.limit])
-            verdict.finished.append(Drop(names, Kind.FILE))
+            verdict.finished.append(Drop(names, Kind.FILE, guessed=True))
 
     @staticmethod
     def _patience(track: _Track, now: float) -> float:

@@ -19,8 +19,10 @@ from typing import Protocol
 from main.errors import describe
 from watcher.doorbell import Doorbell, NoBell, open_doorbell
 from watcher.drops import Drops
+from watcher.mounts import filesystem_type, is_network
 from watcher.scan import list_folder
 from watcher.words import Answer, Drop, Kind, Reason
+from watcher.writers import has_writer
 
 logger = logging.getLogger(__name__)
 
@@ -87,12 +89,15 @@ class WatchedFolder:
         self._rescan_seconds = rescan_seconds
         self._poll_seconds = min(poll_seconds, rescan_seconds)
         self._drops = Drops(quiet=settings.quiet)
-        self._answer = Answer([], {}, 0.0, None)
+        self._answer = Answer()
         self._rung = Event()
         self._arrivals: deque[tuple[str, bool]] = deque()
         self._bell: Doorbell | None = None
+        # Whether arrivals must have rung, because a scan since the bell was put up has seen what was there before.
+        self._bell_expected = False
         self._retry_bell_at = 0.0
         self._identity: tuple[int, int] | None = None
+        self._local = False
         self._problem = ""
         self._refusal = ("", "")
         self._note = ""
@@ -101,6 +106,7 @@ class WatchedFolder:
         self._gap = SCAN_GAP_SECONDS
         self._shown: dict[str, object] = {}
         self._shown_at = float("-inf")
+        self._beat_failed = False
 
     def ring(self, name: str = "", whole: bool | None = None) -> None:
         """Have the folder looked at now. `whole`: the folder `name` came complete (False: it is yet to be filled)."""
@@ -123,6 +129,7 @@ class WatchedFolder:
 
     def step(self, stop: Event | None = None) -> None:
         """Look once and hand over what is finished; no further drop is begun once `stop` is set."""
+        rung = self._rung.is_set()
         self._rung.clear()
         self._look_at = monotonic() + self._poll_seconds
         problem = self._reach()
@@ -137,6 +144,7 @@ class WatchedFolder:
                 self._look_at = self.answered_at
             if not (self._answer.waiting.get(Reason.RETRY) or self._answer.finished):
                 self._refusal = ("", "")
+            self._doubt_bell(rung)
         self._say(problem)
         self.answered_at = monotonic()
 
@@ -152,7 +160,7 @@ class WatchedFolder:
             "waiting": sum(waiting.values()),
             "growing": self._answer.growing,
             "empty": empty,
-            "reasons": {reason.name.casefold(): count for reason, count in sorted(waiting.items(), key=str)},
+            "reasons": {reason.name.casefold(): count for reason, count in waiting.items()},
             "oldest_age": round(self._answer.oldest_age),
             "error": self._problem or self._refusal[1],
             "taken": self.taken,
@@ -167,8 +175,11 @@ class WatchedFolder:
         self._shown, self._shown_at = news, monotonic()
         try:
             self._beat("watcher", self.label, **facts)
+            self._beat_failed = False
         except Exception as error:  # noqa: BLE001 - a heartbeat that cannot be written stops no drop
-            logger.warning("%s: the heartbeat could not be written: %s", self.label, describe(error)[1])
+            if not self._beat_failed:
+                logger.warning("%s: the heartbeat could not be written: %s", self.label, describe(error)[1])
+            self._beat_failed = True
 
     def _reach(self) -> str:
         """See to it that the folder is there and has a bell if it can; return what is wrong with it."""
@@ -178,7 +189,7 @@ class WatchedFolder:
         except OSError as error:
             self._close_bell()
             self._identity = None
-            self._answer = Answer([], {}, 0.0, None)
+            self._answer = Answer()
             return (
                 f"The watched folder cannot be read ({os.strerror(error.errno or 0)}). "
                 f"It is looked for every {self._poll_seconds:g} s and watched again when it is back."
@@ -190,6 +201,7 @@ class WatchedFolder:
             self._drops = Drops(quiet=self._settings.quiet)
             self._arrivals.clear()
             self._identity = identity
+            self._local = not is_network(filesystem_type(self.path))
             self._retry_bell_at = 0.0
         if self._bell is None and monotonic() >= self._retry_bell_at:
             self._hang_bell()
@@ -201,6 +213,7 @@ class WatchedFolder:
         note = ""
         try:
             self._bell = open_doorbell(self.path, self._settings.mode, self.ring)
+            self._bell_expected = False
         except NoBell as reason:
             self._retry_bell_at = float("inf") if reason.lasting else monotonic() + RETRY_BELL_SECONDS
             note = reason.sentence
@@ -208,6 +221,19 @@ class WatchedFolder:
         if note != self._note or not self._last_scan or self._bell:
             logger.log(logging.WARNING if note else logging.INFO, "%s: the folder is watched %s", self.label, how)
         self._note = note
+
+    def _doubt_bell(self, rung: bool) -> None:
+        """Prove the bell anew when something came without a ring: a quick remount, for one, silences it for good."""
+        if self._bell is None:
+            return
+        if self._answer.new and self._bell_expected and not (rung or self._rung.is_set()):
+            try:
+                self._bell.prove()
+            except NoBell:
+                self._close_bell()
+                self._retry_bell_at = 0.0
+                self._look_at = monotonic()
+        self._bell_expected = True
 
     def _scan(self) -> str:
         started = monotonic()
@@ -217,7 +243,7 @@ class WatchedFolder:
         try:
             entries = list_folder(self.path, lambda entry: self._drops.look(entry, started))
         except OSError as error:
-            self._answer = Answer([], {}, 0.0, None)
+            self._answer = Answer()
             return f"The watched folder cannot be listed ({os.strerror(error.errno or 0)})."
         self._answer = self._drops.scan(entries, started)
         self._last_scan = datetime.now(UTC).isoformat(timespec="seconds")
@@ -229,6 +255,11 @@ class WatchedFolder:
         return ""
 
     def _hand_over(self, drop: Drop) -> None:
+        if drop.guessed and self._local:
+            open_names = [name for name in drop.names if has_writer(os.path.join(self.path, name))]
+            drop = drop.without(self._drops.hold_open(open_names, monotonic()))
+            if not drop.names:
+                return
         try:
             batch = self._take([self.path / name for name in drop.names], self.path)
         except Exception as error:  # noqa: BLE001 - one drop that cannot be taken stops no other; it is shown and kept

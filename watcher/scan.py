@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
@@ -41,11 +42,11 @@ def list_folder(folder: Path, look: Callable[[Entry], Look]) -> list[Entry]:
         for item in listing:
             if (entry := _entry(item)) is None:
                 continue
-            if entry.kind is Kind.FOLDER and (closely := look(entry)) is not Look.NOT_NOW:
+            if entry.kind is Kind.FOLDER and entry.inside is None and (closely := look(entry)) is not Look.NOT_NOW:
                 inside = look_inside(item.path, closely)
                 if inside is None:
                     continue
-                entry = Entry(entry.name, entry.kind, entry.identity, inside=inside)
+                entry = replace(entry, inside=inside)
             entries.append(entry)
     return entries
 
@@ -62,6 +63,9 @@ def look_inside(folder: str, closely: Look) -> Inside | None:
                 for item in listing:
                     entry = _entry(item)
                     if entry is None or entry.kind is Kind.OTHER or is_system(entry.name):
+                        continue
+                    if entry.inside is not None:
+                        unreadable = True
                         continue
                     unfinished = unfinished or is_unfinished(entry.name)
                     if entry.kind is Kind.FOLDER:
@@ -82,12 +86,16 @@ def look_inside(folder: str, closely: Look) -> Inside | None:
 
 
 def _entry(item: os.DirEntry[str]) -> Entry | None:
+    """Look at one entry; ``None`` when it has vanished. What cannot be looked at counts as a folder that is unreadable."""
     try:
         found = item.stat(follow_symlinks=False)
-    except OSError:  # vanished between the listing and the look
+    except FileNotFoundError:
         return None
+    except OSError:
+        return Entry(item.name, Kind.FOLDER, (0, 0), inside=Inside(0, unreadable=True))
     identity = (found.st_dev, found.st_ino)
     if stat.S_ISDIR(found.st_mode):
-        return Entry(item.name, Kind.FOLDER, identity)
-    kind = Kind.FILE if stat.S_ISREG(found.st_mode) else Kind.OTHER
+        kind = Kind.FOLDER
+    else:
+        kind = Kind.FILE if stat.S_ISREG(found.st_mode) else Kind.OTHER
     return Entry(item.name, kind, identity, found.st_size, found.st_mtime_ns, found.st_ctime_ns)

@@ -5,7 +5,8 @@ Data only; nothing here decides or looks at a disk.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from enum import Enum
 
 
@@ -34,6 +35,7 @@ class Reason(Enum):
     SETTLING = "it has not been unchanged for long enough"
     GATHERING = "it waits for the files that are arriving with it"
     UNREADABLE = "sendit may not read it"
+    OPEN = "a program has it open for writing"
     RETRY = "it could not be taken; it is tried again"
 
 
@@ -81,10 +83,18 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """What may be taken now: one folder, or loose files that go together."""
+    """What may be taken now: one folder, or loose files that go together.
+
+    ``guessed`` says that only time spoke for it, and no rename: a program may still hold it open.
+    """
 
     names: tuple[str, ...]
     kind: Kind
+    guessed: bool = False
+
+    def without(self, names: Collection[str]) -> Drop:
+        """Give the same drop with some files less."""
+        return Drop(tuple(name for name in self.names if name not in names), self.kind, self.guessed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +109,20 @@ class Answer:
         How many entries wait, by reason.
     oldest_age : float
         Seconds since the longest waiting entry that is not an empty folder was first seen.
+    new : int
+        How many entries were not there in the scan before.
     look_again : float or None
         The monotonic time at which waiting alone changes the answer.
     """
 
-    finished: list[Drop]
-    waiting: dict[Reason, int]
-    oldest_age: float
-    look_again: float | None
+    finished: list[Drop] = field(default_factory=list)
+    waiting: dict[Reason, int] = field(default_factory=dict)
+    oldest_age: float = 0.0
+    look_again: float | None = None
+    new: int = 0
 
     @property
     def growing(self) -> int:
         """How many entries are arriving just now."""
-        return sum(self.waiting.get(reason, 0) for reason in (Reason.GROWING, Reason.SETTLING, Reason.GATHERING))
+        arriving = (Reason.GROWING, Reason.SETTLING, Reason.GATHERING, Reason.OPEN)
+        return sum(self.waiting.get(reason, 0) for reason in arriving)

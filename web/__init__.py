@@ -1,0 +1,1 @@
+"""The status pages: what the node shows to people, and the lock in front of it."""

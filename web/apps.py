@@ -7,3 +7,7 @@ class WebConfig(AppConfig):
     """Pages behind the lock."""
 
     name = "web"
+
+    def ready(self) -> None:
+        """Register the checks of the lock."""
+        from web import checks  # noqa: F401 - registers itself

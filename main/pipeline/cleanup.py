@@ -5,7 +5,10 @@ The receipts decide, never the clock alone. Off until SENDIT_CLEANUP is set.
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections import Counter
+from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
@@ -18,6 +21,7 @@ from main.destinations import STRENGTH
 from main.errors import Permanent
 from main.failpoints import reach
 from main.history import record
+from main.identity import unseal
 from main.models import Batch, Delivery, FileOutcome, Image, LedgerEntry, Release, Series, Study, Subject
 from main.models.delivery import Proof
 from main.models.imaging import Status
@@ -59,6 +63,7 @@ def cleanup(held: Claim[Series]) -> None:
             let_go(held)
         else:
             _remove_series(series)
+            shutil.rmtree(settings.RELEASES_DIR / str(series.pk), ignore_errors=True)
     reach("cleanup:committed")
     for batch in Batch.objects.filter(pk__in=batches):
         remove_finished_folder(batch)
@@ -74,7 +79,17 @@ def removable() -> dict[str, int]:
     return {"series": len(found), "images": sum(one[0] for one in found), "bytes": sum(one[1] for one in found)}
 
 
-def remove_finished_folder(batch: Batch) -> None:
+def remove_finished_folders() -> int:
+    """Remove the folders of drops of which nothing is left, after the retention time; returns how many."""
+    if not settings.SENDIT_CLEANUP:
+        return 0
+    edge = timezone.now() - timedelta(hours=settings.SENDIT_RETENTION_HOURS)
+    keys = [entry.name for entry in os.scandir(settings.DROPS_DIR) if not entry.name.endswith(".part")]
+    finished = Batch.objects.filter(key__in=keys, stage="", registered_at__lte=edge)
+    return sum(remove_finished_folder(batch) for batch in finished)
+
+
+def remove_finished_folder(batch: Batch) -> bool:
     """Remove what is left of a drop's folder once nothing in it is waiting, on its way, or held for a person."""
     busy = (
         batch.stage == "register"
@@ -82,12 +97,11 @@ def remove_finished_folder(batch: Batch) -> None:
         or FileOutcome.objects.filter(batch=batch, held=True).exists()
     )
     if busy:
-        return
-    from main.identity import unseal
-
+        return False
     for token in FileOutcome.objects.filter(batch=batch).values_list("sealed_path", flat=True):
         remove_file(batch.folder / unseal(token))
     remove_empty_folders(batch.folder)
+    return not batch.folder.exists()
 
 
 def _require_receipts(series: Series) -> None:

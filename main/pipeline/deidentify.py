@@ -13,7 +13,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from main import bells, states
-from main.claims import Claim
+from main.claims import DEATHS, Claim
 from main.errors import Permanent, Quarantine, Transient
 from main.failpoints import reach
 from main.models import Delivery, Destination, Image, Release, Series, SeriesIdentifiers
@@ -25,9 +25,6 @@ from main.storage import require_space, sync_filesystem
 # A chunk is committed when either is reached: statements stay few, and the first image leaves soon.
 CHUNK_IMAGES = 250
 CHUNK_SECONDS = 1.0
-
-# How often the same image may be in hand when its worker dies.
-DEATHS = 3
 
 
 def deidentify(held: Claim[Series]) -> None:
@@ -81,8 +78,8 @@ def _chunks(
     chunk = Chunk()
     for image in images:
         try:
-            if held.row.attempts > 1:
-                _take_in_hand(held, image)
+            if not held.take_in_hand(str(image.pk)):
+                raise Quarantine("killed-worker", f"A worker died {DEATHS} times while it worked on this image.")
             chunk.releases += [create_release(image, recipe, known) for recipe in recipes]
             chunk.released.append(image.pk)
         except Quarantine as refused:
@@ -92,16 +89,6 @@ def _chunks(
             require_space(settings.RELEASES_DIR)
             chunk = Chunk()
     yield chunk
-
-
-def _take_in_hand(held: Claim[Series], image: Image) -> None:
-    """After a failure: note which image is in hand, and set aside the one that was in hand at too many of them."""
-    row, name = held.row, str(image.pk)
-    deaths = row.deaths_in_hand + 1 if row.in_hand == name else 0
-    if deaths >= DEATHS:
-        held.hold(in_hand="", deaths_in_hand=0)
-        raise Quarantine("killed-worker", f"A worker died {DEATHS} times while it worked on this image. It is kept.")
-    held.hold(in_hand=name, deaths_in_hand=deaths)
 
 
 def _commit(held: Claim[Series], chunk: Chunk, destinations: list[Destination]) -> None:

@@ -19,7 +19,7 @@ from django.utils import timezone
 from deidentify.errors import Refused
 from deidentify.gate import Limits, Structure, read_structure, text
 from main import bells, identity
-from main.claims import Claim
+from main.claims import DEATHS, Claim
 from main.errors import Transient, describe
 from main.failpoints import reach
 from main.history import record
@@ -30,9 +30,6 @@ CHUNK = 1000
 
 # A damaged file that was written to just now may still be growing: it gets this long before it is called damaged.
 SETTLE_SECONDS = 10.0
-
-# How often the same file may be in hand when its worker dies.
-DEATHS = 3
 
 _SYSTEM_NAMES = frozenset({"thumbs.db", "desktop.ini", ".ds_store", "ehthumbs.db"})
 _SYSTEM_FOLDERS = frozenset({"@eadir", "#recycle", "$recycle.bin", ".snapshot", ".trashes", "lost+found", "__macosx"})
@@ -168,8 +165,9 @@ def _look(held: Claim[Batch], path: str, size: int) -> Header | Unregistered | N
     if _is_system(path):
         sentence = "A file that an operating system left in the folder; it is not an image."
         return Unregistered(path, size, FileOutcome.Outcome.SYSTEM, False, "system-file", sentence, {})
-    if batch.attempts > 1 and (killer := _take_in_hand(held, path, size)):
-        return killer
+    if not held.take_in_hand(identity.blind_index("in hand", path)[:40]):
+        sentence = f"A worker died {DEATHS} times while it read this file. It is kept, and no longer tried."
+        return Unregistered(path, size, FileOutcome.Outcome.UNREADABLE, True, "killed-worker", sentence, {})
     file = batch.folder / path
     try:
         structure = read_structure(file, WANTED, Limits(size=settings.SENDIT_MAX_FILE_BYTES))
@@ -238,17 +236,6 @@ def _just_written(file: Path) -> bool:
         return -SETTLE_SECONDS < time.time() - file.stat().st_mtime < SETTLE_SECONDS
     except OSError:
         return False
-
-
-def _take_in_hand(held: Claim[Batch], path: str, size: int) -> Unregistered | None:
-    """After a failure: note which file is in hand, and set aside one that was in hand at too many of them."""
-    name = identity.blind_index("in hand", path)[:40]
-    if held.row.in_hand == name and held.row.deaths_in_hand + 1 >= DEATHS:
-        sentence = f"A worker died {DEATHS} times while it read this file. It is kept, and no longer tried."
-        return Unregistered(path, size, FileOutcome.Outcome.UNREADABLE, True, "killed-worker", sentence, {})
-    deaths = held.row.deaths_in_hand + 1 if held.row.in_hand == name else 0
-    held.hold(in_hand=name, deaths_in_hand=deaths)
-    return None
 
 
 def original(image: Image) -> Path:

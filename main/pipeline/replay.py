@@ -12,7 +12,7 @@ from django.utils import timezone
 from main import bells, states
 from main.errors import Permanent
 from main.history import record
-from main.models import Batch, Delivery, Destination, FileOutcome, Image, Release, Series, SeriesIdentifiers
+from main.models import Batch, Delivery, Destination, FileOutcome, Image, Series, SeriesIdentifiers
 from main.models.imaging import Status
 from main.pipeline.next_stage import due_at, stage_of
 
@@ -38,18 +38,15 @@ def replay(series: Series, start: From, actor: str) -> int:
         elif start == "identify":
             SeriesIdentifiers.objects.filter(series__study=row.study_id).delete()
         moved = states.move(row, images, to, actor=actor, replay=True)
-        deliveries = Delivery.objects.filter(series=row, release__image__status=to)
-        deliveries.update(
+        Delivery.objects.filter(series=row, release__image__status=to).update(
             state=Delivery.State.PENDING,
             proof="",
             proven_at=None,
             token=None,
-            due_at=timezone.now() if start == "deliver" else None,
+            due_at=timezone.now(),
             error_code="",
             error="",
         )
-        if start != "deliver":
-            Release.objects.filter(image__series=row, image__status=to).delete()
         _make_due(row)
     return moved
 

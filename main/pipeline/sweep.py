@@ -15,6 +15,7 @@ from django.utils import timezone
 from main import bells
 from main.failpoints import reach
 from main.models import Batch, Delivery, Destination, Series
+from main.pipeline.cleanup import remove_finished_folders
 from main.pipeline.take import recover
 
 _TEMPORARY_AGE_SECONDS = 3600
@@ -54,7 +55,7 @@ def due_stages() -> dict[str, bool]:
 
 def tidy() -> int:
     """The slower part, once a minute: recover drops, clamp times, remove stale temporary files; returns what it mended."""
-    return recover(_RECOVER_AGE_SECONDS) + clamp() + _remove_temporary()
+    return recover(_RECOVER_AGE_SECONDS) + clamp() + _remove_temporary() + remove_finished_folders()
 
 
 def clamp() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 import pydicom
@@ -80,11 +81,13 @@ def test_real_archives_take_every_transfer_syntax(tmp_path: Path, orthanc: Ortha
         results = {result.instance.path.name: result.outcome for result in store(impatient(server), instances)}
         assert results == dict.fromkeys(EVERY_SYNTAX, "accepted")
     for instance in of_every_syntax(tmp_path / "again"):
-        assert list(store(impatient(orthanc), [instance]))[0].outcome == "accepted"
+        assert [result.outcome for result in store(impatient(orthanc), [instance])] == ["accepted"]
         stored = orthanc.instance_file(instance.sop_instance_uid)
         assert stored is not None
-        # Behind a deflated data set Orthanc 1.10 writes zeros, up to the size that it had inflated.
-        assert stored.rstrip(b"\0").endswith(dataset_bytes(instance).rstrip(b"\0")), instance.path.name
+        # Not compared as bytes: dcmtk writes some sequences and paddings anew when it takes a data set apart.
+        sent, kept = pydicom.dcmread(instance.path), pydicom.dcmread(BytesIO(stored))
+        assert kept.file_meta.TransferSyntaxUID == sent.file_meta.TransferSyntaxUID, instance.path.name
+        assert kept.PixelData == sent.PixelData, instance.path.name
 
 
 def test_dcmqrscp_takes_a_series(tmp_path: Path, dcmqrscp: Dcmqrscp) -> None:

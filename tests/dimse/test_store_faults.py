@@ -32,9 +32,9 @@ def _large(folder: Path) -> Instance:
     return Instance(path, "1.2.840.10008.5.1.4.1.1.2", "1.2.3.4", "1.2.840.10008.1.2.1", 0)
 
 
-@pytest.mark.parametrize("fault", [HANG, ABORT, DROP_THE_ANSWER])
+@pytest.mark.parametrize("fault", [HANG, ABORT, DROP_THE_ANSWER, Answer(sop_instance_uid="1.2.3")])
 def test_the_image_in_hand_is_unknown_and_the_rest_not_attempted(
-    tmp_path: Path, series: list[Instance], fault: Fault
+    tmp_path: Path, series: list[Instance], fault: Answer | Fault
 ) -> None:
     with ScriptedSCP(tmp_path, script={1: fault}) as scp, cut_off_in_time():
         results = list(store(impatient(scp), series))
@@ -120,7 +120,7 @@ def test_a_slow_reader_is_not_cut_off_while_it_reads(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_only_trickles_is_cut_off(tmp_path: Path) -> None:
-    with ScriptedSCP(tmp_path, pause_per_pdu=0.1) as scp, cut_off_in_time(SILENCE + 4):
+    with ScriptedSCP(tmp_path, pause_per_pdu=0.02) as scp, cut_off_in_time(SILENCE + 4):
         (result,) = store(impatient(scp, slowest_rate=20 << 20), [_large(tmp_path)])
         assert result.outcome == "unknown"
         assert "too slow" in result.sentence

@@ -32,10 +32,14 @@ Commitment = Literal["new association", "same association", "refuse", "absent"]
 
 @dataclass(frozen=True)
 class Answer:
-    """Answer a C-STORE with `status`; what is not kept is gone, whatever the status said."""
+    """Answer a C-STORE with `status`; what is not kept is gone, whatever the status said.
+
+    `sop_instance_uid` answers for another instance than the one that was sent.
+    """
 
     status: int = 0x0000
     keep: bool = True
+    sop_instance_uid: str = ""
 
 
 @dataclass(frozen=True)
@@ -186,7 +190,7 @@ class ScriptedSCP:
         if self.behaviour.pause_per_pdu:
             self._released.wait(self.behaviour.pause_per_pdu)
 
-    def _on_store(self, event: evt.Event) -> int:
+    def _on_store(self, event: evt.Event) -> int | Dataset:
         uid = str(event.request.AffectedSOPInstanceUID)
         data = event.encoded_dataset(include_meta=False)
         with self._lock:
@@ -195,7 +199,7 @@ class ScriptedSCP:
             if action == DROP_THE_ANSWER or (isinstance(action, Answer) and action.keep):
                 self.kept[uid] = data
         if isinstance(action, Answer):
-            return action.status
+            return _status(action)
         if action.kind == "hang":
             self._hang()
         elif action.kind == "abort":
@@ -256,6 +260,15 @@ class ScriptedSCP:
         if association.is_established:
             _report(association, answer)
             association.release()
+
+
+def _status(answer: Answer) -> int | Dataset:
+    if not answer.sop_instance_uid:
+        return answer.status
+    status = Dataset()
+    status.Status = answer.status
+    status.AffectedSOPInstanceUID = answer.sop_instance_uid
+    return status
 
 
 def _report(association: Any, answer: Dataset) -> None:

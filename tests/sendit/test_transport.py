@@ -317,7 +317,7 @@ app = Celery("bells", broker=transport.url(Path({folder!r})), fixups=[])
 app.conf.update(
     task_ignore_result=True, worker_prefetch_multiplier=1, worker_enable_remote_control=False,
     broker_connection_retry_on_startup=True, broker_connection_max_retries=None, task_publish_retry=False,
-    broker_transport_options={{"polling_interval": 0.1, "longest_drain": 0.5}},
+    broker_transport_options=transport.OPTIONS,
 )
 
 @app.task(name="bell")

@@ -116,7 +116,7 @@ def test_loose_files_go_together_when_all_are_quiet() -> None:
     waiting = drops.scan([file("a"), file("b")], 5.0)
     assert waiting.finished == []
     assert waiting.waiting == {Reason.GATHERING: 1, Reason.SETTLING: 1}
-    assert drops.scan([file("a"), file("b")], 8.0).finished == [Drop(("a", "b"), Kind.FILE)]
+    assert drops.scan([file("a"), file("b")], 8.0).finished == [Drop(("a", "b"), Kind.FILE, guessed=True)]
 
 
 def test_a_file_that_grows_for_an_hour_is_waited_for_and_holds_up_no_other_for_long() -> None:
@@ -163,8 +163,8 @@ def test_a_drop_of_loose_files_is_bounded() -> None:
 def test_system_files_links_and_devices_are_neither_taken_nor_waited_for() -> None:
     drops = Drops()
     entries = [file("Thumbs.db"), file(".DS_Store"), folder("@eaDir"), Entry("link", Kind.OTHER, (1, 5))]
-    assert drops.scan(entries, 0.0) == Answer([], {}, 0.0, None)
-    assert drops.scan(entries, 100.0) == Answer([], {}, 0.0, None)
+    assert drops.scan(entries, 0.0) == Answer()
+    assert drops.scan(entries, 100.0) == Answer()
 
 
 def test_what_cannot_be_taken_is_offered_again_later_and_later() -> None:
@@ -195,6 +195,40 @@ def test_one_drop_that_cannot_be_taken_holds_up_no_other() -> None:
     drops.scan([file("bad"), file("good")], 5.5)
     (other,) = [drop for drop in drops.scan([file("bad"), file("good")], 10.6).finished if "good" in drop.names]
     assert "good" in other.names
+
+
+def test_what_a_program_has_open_is_kept_back_but_not_for_ever() -> None:
+    drops = Drops(loose_quiet=5.0)
+    entries = [file("open"), file("closed")]
+    drops.scan(entries, 0.0)
+    (drop,) = drops.scan(entries, 5.0).finished
+    assert drop.guessed
+    assert drop.without(drops.hold_open(["open"], 5.0)).names == ("closed",)
+    answer = drops.scan(entries[:1], 5.1)
+    assert (answer.finished, answer.waiting, answer.growing) == ([], {Reason.OPEN: 1}, 1)
+    assert answer.look_again == 7.0
+    assert taken(drops.scan(entries[:1], 7.0)) == [("open",)]
+    assert drops.hold_open(["open"], ABANDONED_SECONDS) == []
+
+
+def test_a_folder_that_a_program_has_open_is_kept_back() -> None:
+    drops = Drops()
+    drops.scan([folder("ST-1")], 0.0)
+    (drop,) = drops.scan([folder("ST-1")], 2.0).finished
+    assert drop.guessed
+    drops.hold_open(drop.names, 2.0)
+    assert drops.look(folder("ST-1"), 3.9) is Look.NOT_NOW
+    assert drops.scan([Entry("ST-1", Kind.FOLDER, (1, 1))], 3.9).waiting == {Reason.OPEN: 1}
+    assert drops.scan([folder("ST-1")], 4.0).finished == [drop]
+
+
+def test_a_renamed_folder_is_no_guess() -> None:
+    for quiet in (0.0, 3.0):
+        drops = Drops(quiet=quiet)
+        drops.scan([folder("ST-1.tmp1", inode=7)], 0.0)
+        drops.scan([folder("ST-1", inode=7)], 1.0)
+        (drop,) = drops.scan([folder("ST-1", inode=7)], 4.0).finished
+        assert not drop.guessed
 
 
 def test_the_oldest_age_counts_from_when_an_entry_was_first_seen() -> None:

@@ -88,6 +88,29 @@ def test_loose_files_become_one_drop_when_they_are_quiet(watch: Watch, tmp_path:
     ]
 
 
+def test_a_copy_that_stalls_is_not_taken_while_its_program_has_it_open(watch: Watch) -> None:
+    watching = watch()
+    (watching.inbox / "ST-1" / "deep").mkdir(parents=True)
+    with (
+        (watching.inbox / "slow.dcm").open("wb") as loose,
+        (watching.inbox / "ST-1" / "deep" / "slow.dcm").open("wb") as nested,
+    ):
+        loose.write(b"half")
+        nested.write(b"half")
+        loose.flush()
+        nested.flush()
+        wait_for(lambda: watching.facts["reasons"] == {"open": 2}, "both are kept back")
+        loose.write(b" and half")
+        nested.write(b" and half")
+    wait_for(lambda: watching.store.names == ["ST-1", "slow.dcm"], "both are taken when they are closed")
+    assert {
+        (batch / name).stat().st_size
+        for batch in watching.store.batches
+        for name in ("slow.dcm",)
+        if (batch / name).is_file()
+    } == {13}
+
+
 def test_nested_folders_belong_to_their_drop(watch: Watch) -> None:
     watching = watch()
     fill(watching.inbox / "ST-1.tmp1" / "SE-1" / "deep")

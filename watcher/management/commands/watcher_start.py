@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import Any
 
@@ -45,6 +46,8 @@ class Command(BaseCommand):
                 for number in (signal.SIGTERM, signal.SIGINT):
                     signal.signal(number, daemon.stop)
                 daemon.run()
+        except OSError as error:
+            raise CommandError(f"The pid file {pid_file()} cannot be used ({os.strerror(error.errno or 0)}).") from None
         except process.AlreadyRunning:
             found = process.holder(pid_file())
             raise CommandError(f"The watcher is running already{_named(found)}. Stop it with watcher_stop.") from None

@@ -1,0 +1,78 @@
+"""Attributes that identify a person or are free text about one, although no row of Table E.1-1 names them.
+
+A list with an action each; the edition of the table that it was compared with is 2026c. What a later edition lists
+itself is taken from there.
+"""
+
+from __future__ import annotations
+
+from deidentify.actions import DUMMY_IF_FILLED, EMPTY, REMOVE
+from deidentify.dictionary import TAGS
+
+_REMOVED = (
+    "PatientBirthDateInAlternativeCalendar",
+    "PatientDeathDateInAlternativeCalendar",
+    "BreedRegistrationNumber",
+    "PlacerOrderNumberProcedure",
+    "FillerOrderNumberProcedure",
+    "PlacerOrderNumberImagingServiceRequestRetired",
+    "FillerOrderNumberImagingServiceRequestRetired",
+    "PotentialReasonsForProcedure",
+    "PotentialDiagnosticTasks",
+    "IndicationDescription",
+    "InterventionDescription",
+    "SubstanceAdministrationNotes",
+    "CommentsOnTheScheduledProcedureStep",
+    "CommentsOnPatientPerformanceOfVisualField",
+    "ReasonForCancellation",
+    "ProcedureStepProgressDescription",
+    "TransactionStatusComment",
+    "SystemStatusComment",
+    "TestResultComment",
+    "CalculationComment",
+    "SurfaceComments",
+    "DoseComment",
+    "AssertionComments",
+    "InstructionPerformanceComment",
+    "SetupImageComment",
+    "TreatmentStatusComment",
+    "TreatmentTerminationDescription",
+    "OverrideReason",
+    "ObservationDescription",
+    "AssessmentSummaryDescription",
+    "HL7InstanceIdentifier",
+    "ReportStatusCommentTrial",
+    "IdentificationDescriptionTrial",
+    "BibliographicCitationTrial",
+    "SpecimenDescriptionTrial",
+    "UniformResourceLocatorTrial",
+    "ObjectBinaryIdentifierTrial",
+    "ObjectDirectoryBinaryIdentifierTrial",
+    "OwnerID",
+    "ContactDisplayName",
+    "ContactURI",
+    "StoredInstanceBaseURI",
+    "FolderAccessURI",
+    "FileAccessURI",
+    "FilenameInContainer",
+    "RetrieveURL",
+    "RetrieveURI",
+    "StorageURL",
+    "PixelDataProviderURL",
+    "RelativeURIReferenceWithinEncapsulatedDocument",
+    "NTPSourceAddress",
+    "RecordKey",
+    "PriorRecordKey",
+    "MACParametersSequence",
+    "Signature",
+    "EncryptedContent",
+    "HPGLDocument",
+)
+_EMPTIED = ("DocumentTitle",)
+_REPLACED = ("TextValue",)
+
+BEYOND: dict[int, int] = {
+    **{TAGS[keyword]: REMOVE for keyword in _REMOVED},
+    **{TAGS[keyword]: EMPTY for keyword in _EMPTIED},
+    **{TAGS[keyword]: DUMMY_IF_FILLED for keyword in _REPLACED},
+}

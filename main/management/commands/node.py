@@ -1,0 +1,174 @@
+"""`manage.py node`: the whole node in one process tree, started, kept running and stopped by one supervisor.
+
+Which programs there are and what is said at the start stands here; how programs are kept running is
+`sendit/supervisor.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import CommandError, CommandParser
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
+
+from main.management.commands._base import NodeCommand
+from main.models import Batch, Delivery, Destination, Series
+from sendit import keys
+from sendit.supervisor import AlreadyRunning, Program, Supervisor
+
+NAMES = ("web", "watcher", "worker", "sweeper", "receiver")
+
+
+class Command(NodeCommand):
+    """Run everything until Ctrl-C."""
+
+    help = (
+        "Run the whole node until Ctrl-C: status pages, watcher, workers, sweeper, and the receiver if it has a port."
+    )
+    requires_migrations_checks = False
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the options."""
+        parser.add_argument("--no-migrate", action="store_true", help="refuse to start rather than change the database")
+        parser.add_argument("--only", action="append", choices=NAMES, metavar="NAME", help="run this part; repeatable")
+        parser.add_argument("--without", action="append", choices=NAMES, metavar="NAME", help="leave this part out")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Check, migrate, say where things are, run."""
+        programs = [
+            program
+            for program in _programs()
+            if program.name in (options["only"] or NAMES) and program.name not in (options["without"] or ())
+        ]
+        if not programs:
+            raise CommandError("Nothing is left to run: see --only, --without and DICOM_COMMITMENT_PORT.")
+        supervisor = Supervisor(programs, settings.RUN_DIR, settings.LOGS_DIR)
+        try:
+            self._start(supervisor, [program.name for program in programs], allow_migrate=not options["no_migrate"])
+        except KeyboardInterrupt:
+            self.stdout.write("Stopped before the start.")
+            return
+        supervisor.run()
+
+    def _start(self, supervisor: Supervisor, names: list[str], allow_migrate: bool) -> None:
+        first_start = not (settings.RUN_DIR / "node.lock").exists()
+        try:
+            supervisor.claim()
+        except AlreadyRunning as error:
+            raise CommandError(str(error)) from None
+        if "web" in names:
+            _require_free(settings.SENDIT_WEB_BIND)
+        self._migrate(allow_migrate)
+        self.prepare()
+        if "worker" in names and connection.vendor == "sqlite":
+            _end_leases()
+        self.stdout.write("\n".join(_banner(names, first_start)) + "\n")
+        self.stdout.flush()
+        connection.close()
+
+    def _migrate(self, allowed: bool) -> None:
+        executor = MigrationExecutor(connection)
+        if not executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            return
+        if not allowed:
+            raise CommandError(
+                "The database needs its migrations first: run `manage.py migrate`, or leave --no-migrate."
+            )
+        call_command("migrate", interactive=False, verbosity=0)
+
+
+def _programs() -> list[Program]:
+    """All programs of this node, in the order of their start."""
+    manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
+    # The children stand in the same folder, so that `.env` is found; the code and the data are named absolutely.
+    path = os.pathsep.join(filter(None, [str(settings.BASE_DIR), os.environ.get("PYTHONPATH")]))
+    env = {"PYTHONPATH": path, "SENDIT_DATA_DIR": str(settings.DATA_DIR), "DJANGO_SETTINGS_MODULE": "sendit.settings"}
+    gunicorn = [sys.executable, "-m", "gunicorn", "--config", "python:sendit.gunicorn", "sendit.wsgi"]
+    celery = [sys.executable, "-m", "celery", "--quiet", "-A", "sendit", "worker", "--pool", "prefork"]
+    celery += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+    programs = [
+        Program("web", gunicorn, env),
+        Program("watcher", [*manage, "watcher_start", "--foreground"], env),
+        Program("worker", [*celery, "--loglevel", settings.SENDIT_LOG_LEVEL], env),
+        Program("sweeper", [*manage, "sweep", "--forever"], env),
+    ]
+    if settings.DICOM_COMMITMENT_PORT is not None:
+        programs.append(Program("receiver", [*manage, "commitment_listen"], env))
+    return programs
+
+
+def _end_leases() -> None:
+    """Make due at once what the last workers held: SQLite serves one node, its lock is ours, so they are gone.
+
+    Should somebody work on it all the same, the fencing tokens keep him from writing.
+    """
+    now = timezone.now()
+    for model in (Batch, Series, Delivery):
+        model._default_manager.filter(token__isnull=False, due_at__gt=now).update(due_at=now)
+
+
+def _banner(names: list[str], first_start: bool) -> list[str]:
+    """What a person needs to know at the start: where in, where out, where to look."""
+    destinations = list(Destination.objects.filter(enabled=True).order_by("name"))
+    lines = ["", f"sendit runs on {settings.DATA_DIR} ({', '.join(names)})", ""]
+    for folder in settings.WATCH_FOLDERS:
+        lines.append(f"  drop into     {folder.path}   (copy as NAME.tmp1, then rename it to NAME)")
+    for destination in destinations:
+        lines.append(f"  comes out at  {_describe(destination)}")
+    if "web" in names:
+        lines.append(f"  status page   {_address(settings.SENDIT_WEB_BIND)}")
+        lines.append(f"  password      {_password(first_start)}")
+    originals = [destination.name for destination in destinations if destination.recipe == "none"]
+    if originals:
+        lines += [
+            "",
+            f"  WARNING: {', '.join(originals)} gets ORIGINALS, with the patient's name in them (recipe none).",
+        ]
+    return [*lines, "", f"  Ctrl-C stops everything. Logs are in {settings.LOGS_DIR}.", ""]
+
+
+def _describe(destination: Destination) -> str:
+    where = destination.settings.get("path")
+    if where is None:
+        where = f"{destination.settings.get('host')}:{destination.settings.get('port')}"
+    return f"{where}   ({destination.name}, {destination.kind})"
+
+
+def _address(bind: str) -> str:
+    host, _, port = bind.rpartition(":")
+    return f"http://{'localhost' if host in ('', '127.0.0.1', '0.0.0.0', '[::]', '[::1]') else host}:{port}/"
+
+
+def _password(first_start: bool) -> str:
+    if not settings.LOCKDOWN_ENABLED:
+        return "none: LOCKDOWN_ENABLED is no, the pages are open to all who reach them"
+    if settings.ENVIRONMENT.values["LOCKDOWN_PASSWORDS"]:
+        return "one of LOCKDOWN_PASSWORDS"
+    if first_start or sys.stdout.isatty():  # later, not into the log of a service
+        return str(settings.LOCKDOWN_PASSWORDS[0])
+    return f"in {keys.path(settings.KEYS_DIR, 'password')}"
+
+
+def _require_free(bind: str) -> None:
+    """Say now, in a sentence, what gunicorn would say again and again."""
+    host, _, port = bind.rpartition(":")
+    if not port.isdigit():
+        return  # a socket file, or something gunicorn judges better
+    try:
+        found = socket.getaddrinfo(
+            host.strip("[]") or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        with socket.socket(found[0][0], socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(found[0][4])
+    except OSError as error:
+        raise CommandError(
+            f"The status page cannot use {bind} ({error.strerror}). Stop what uses it, or set SENDIT_WEB_BIND=127.0.0.1:PORT."
+        ) from None

@@ -1,0 +1,145 @@
+"""What needs a person: plain sentences, each with its cause and one thing to do, for the top of the home page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Count
+from django.urls import reverse
+
+from main.models import Batch, Series
+from main.models.imaging import Status
+from main.overview import StageCount
+from web.reasons import reason
+from web.templatetags.show import plural, size
+
+MOST = 10
+_DOING = {
+    "identify": "wait for identifiers",
+    "deidentify": "wait to be de-identified",
+    "deliver": "wait to be delivered",
+    "cleanup": "wait to be cleaned up",
+    "": "do not go on",
+}
+
+
+@dataclass(frozen=True)
+class Item:
+    """One line: what is the matter, why, and the button (`act` is posted, `href` is followed)."""
+
+    what: str
+    cause: str
+    button: str
+    href: str = ""
+    act: str = ""
+    grave: bool = True
+
+
+def items(
+    quarantine: list[dict[str, Any]],
+    destinations: list[dict[str, Any]],
+    processes: list[dict[str, Any]],
+    disk: dict[str, int],
+    stages: list[StageCount],
+) -> list[Item]:
+    """Everything that needs a person, the gravest first."""
+    found = [
+        *_disk(disk),
+        *_watchers(processes),
+        *_destinations(destinations),
+        *(_waiting() if any(stage.errors for stage in stages) else ()),
+        *_drops(),
+        *_quarantine(quarantine),
+        *_silent(processes),
+    ]
+    return sorted(found, key=lambda item: not item.grave)
+
+
+def _disk(disk: dict[str, int]) -> Iterator[Item]:
+    if disk["free"] < disk["required"]:
+        yield Item(
+            f"The disk is nearly full: {size(disk['free'])} are free.",
+            f"Below {size(disk['required'])} (SENDIT_MIN_FREE_BYTES) drops wait in the inbox. Nothing is lost.",
+            "Ledger",
+            href=reverse("ledger"),
+        )
+
+
+def _watchers(processes: list[dict[str, Any]]) -> Iterator[Item]:
+    for one in processes:
+        if one["kind"] == "watcher" and not one["silent"] and one["facts"].get("error"):
+            yield Item(f"Watched folder {one['name']} has a problem.", one["facts"]["error"], "Look", href="#inputs")
+
+
+def _destinations(destinations: list[dict[str, Any]]) -> Iterator[Item]:
+    for one in destinations:
+        retry = reverse("destination-retry", args=[one["id"]])
+        if one["state"] == "failing":
+            waiting = plural(one["waiting"], "image waits,images wait")
+            yield Item(f"{one['name']} is failing; {waiting}.", one["error"], "Try now", act=retry)
+        if one["blocked"]:
+            yield Item(
+                f"{one['name']} refused {plural(one['blocked'], 'image,images')}.",
+                "They are kept and are not tried again by themselves.",
+                "Retry",
+                act=retry,
+            )
+        if one["state"] == "held":
+            yield Item(
+                f"{one['name']} is held; {plural(one['waiting'], 'image waits,images wait')}.",
+                "A person has stopped deliveries to it.",
+                "Resume",
+                act=reverse("destination-resume", args=[one["id"]]),
+                grave=False,
+            )
+
+
+def _waiting() -> Iterator[Item]:
+    active = [Status.NEW, Status.PROCESSING, Status.DONEPROCESSING]
+    rows = Series.objects.filter(status__in=active).exclude(error_code="").values("stage", "error")
+    for row in rows.annotate(n=Count("id")).order_by("-n")[:MOST]:
+        yield Item(
+            f"{plural(row['n'], 'series,series')} {_DOING[row['stage']]}.",
+            row["error"],
+            "Try now",
+            act=reverse("retry"),
+        )
+
+
+def _drops() -> Iterator[Item]:
+    rows = Batch.objects.filter(stage="register").exclude(error_code="")
+    for row in rows.values("error").annotate(n=Count("id")).order_by("-n")[:MOST]:
+        yield Item(f"{plural(row['n'], 'drop,drops')} not registered.", row["error"], "Look", href=reverse("drops"))
+
+
+def _quarantine(groups: list[dict[str, Any]]) -> Iterator[Item]:
+    for group in groups:
+        said = reason(group["code"], group["sentence"])
+        held = [
+            plural(group[key], words)
+            for key, words in (("images", "image,images"), ("files", "file,files"))
+            if group[key]
+        ]
+        yield Item(
+            f"{' and '.join(held)} in quarantine: {said.title[0].lower()}{said.title[1:]}.",
+            said.meaning,
+            "Look",
+            href=reverse("quarantine-reason", args=[group["code"]]),
+        )
+
+
+def _silent(processes: list[dict[str, Any]]) -> Iterator[Item]:
+    for one in processes:
+        # A worker's name holds its process number: one that was replaced falls silent and is nobody's worry.
+        if one["silent"] and one["kind"] != "worker":
+            yield Item(
+                f"The {one['kind']} {one['name']} gives no sign of life.",
+                "If it was not stopped on purpose, its log says why; `manage.py check_node` tries what it needs.",
+                "Look",
+                href="#processes",
+            )
+    workers = [one for one in processes if one["kind"] == "worker"]
+    if workers and all(one["silent"] for one in workers):
+        yield Item("No worker gives a sign of life.", "Nothing moves until one runs.", "Look", href="#processes")
