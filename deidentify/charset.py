@@ -5,6 +5,7 @@ Decoding is for showing and comparing; values that no rule touches are passed on
 
 from __future__ import annotations
 
+import re
 import warnings
 from contextlib import suppress
 
@@ -14,6 +15,10 @@ from deidentify.errors import Refused
 
 TEXT_DELIMITERS = {ord(char) for char in "\\^=\r\n\t\f"}
 FALLBACK = "ISO_IR 100"
+
+_ESCAPE = re.compile(rb"\x1b[\x20-\x2f]+[\x30-\x7e]")
+_LAST_ESCAPE = re.compile(rb"\x1b[\x20-\x2f]+[\x30-\x7e]$")
+_SHORTEST_BARE = 6
 
 
 def _terms(raw: bytes) -> list[str]:
@@ -58,11 +63,12 @@ def encode(value: str, character_set: bytes) -> bytes:
     """
     if value.isascii():
         return value.encode("ascii")
-    terms = [term for term in _terms(character_set) if term in python_encoding]
+    terms = [term for term in _terms(character_set) if term in python_encoding and term != "ISO_IR 6"]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
-            encoded: bytes = encode_string(value, convert_encodings(terms or [""]))
+            # Without a term the character set is ASCII, which pydicom takes for Latin-1.
+            encoded = encode_string(value, convert_encodings(terms)) if any(terms) else value.encode("ascii")
         except (UnicodeError, LookupError, ValueError, Warning):
             raise Refused(
                 "bad-identifier",
@@ -74,11 +80,18 @@ def encode(value: str, character_set: bytes) -> bytes:
 def spellings(value: str, character_set: bytes) -> set[bytes]:
     """Return `value` in lower case in UTF-8, Latin-1, UTF-16 and the object's own character set.
 
-    The UTF-16 form lacks its outer zero byte, so that it is found in both byte orders.
+    The UTF-16 form lacks its outer zero byte, so that it is found in both byte orders. What is written with code
+    extensions (ISO 2022) comes without its last escape sequence, and bare when it is long enough to be told from
+    other text, because where the escape sequences stand depends on the neighbours.
     """
     forms = {value.encode("utf-8", "replace"), value.encode("utf-16-le", "replace").strip(b"\0")}
     with suppress(UnicodeError):
         forms.add(value.encode("latin-1"))
     with suppress(Refused):
-        forms.add(encode(value, character_set))
+        encoded = encode(value, character_set)
+        if b"\x1b" in encoded:
+            forms.add(_LAST_ESCAPE.sub(b"", encoded))
+            forms.update(run for run in _ESCAPE.split(encoded) if len(run) >= _SHORTEST_BARE)
+        else:
+            forms.add(encoded)
     return {form.lower() for form in forms}

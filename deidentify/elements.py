@@ -11,6 +11,8 @@ from struct import pack
 
 from deidentify.walk import HEADER, ITEM_DELIMITER, ITEM_TAG, SEQUENCE_DELIMITER, UNDEFINED
 
+_LONGEST_SHORT = 0xFFFF
+
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
@@ -45,12 +47,14 @@ class Encoding:
         self._order = "<" if little else ">"
 
     def header(self, tag: int, vr: bytes, length: int) -> bytes:
-        """Return tag, VR and length."""
+        """Return tag, VR and length; what is too long for its VR's 16-bit length becomes UN (PS3.5 6.2.2)."""
         group, number = tag >> 16, tag & 0xFFFF
         if self.implicit:
             return pack(self._order + "HHL", group, number, length)
         if HEADER.get(vr) == 8:
-            return pack(self._order + "HH2sH", group, number, vr, length)
+            if length <= _LONGEST_SHORT:
+                return pack(self._order + "HH2sH", group, number, vr, length)
+            vr = b"UN"
         return pack(self._order + "HH2sHL", group, number, vr, 0, length)
 
     def element(self, tag: int, vr: bytes, value: bytes) -> bytes:

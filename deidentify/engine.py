@@ -13,7 +13,6 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from pydicom import Dataset, dcmread, dcmwrite
 
@@ -22,14 +21,15 @@ from deidentify.charset import encode, known_character_set
 from deidentify.dictionary import TAGS
 from deidentify.elements import Encoding, Piece
 from deidentify.errors import Refused
+from deidentify.frames import flattened
 from deidentify.gate import read_structure, text
 from deidentify.identifiers import Identifiers
 from deidentify.marks import file_meta, marks
 from deidentify.part10 import dataset_walk, read_head
 from deidentify.plan import PET, Plan
 from deidentify.recipe import Recipe
-from deidentify.rewrite import Rewriter, flattened
-from deidentify.source import opened
+from deidentify.rewrite import Rewriter
+from deidentify.source import Source, opened
 from deidentify.uids import UidMap
 from deidentify.walk import Limits
 
@@ -77,6 +77,22 @@ class Released:
     recipe_hash: str
     key_id: str
     actions: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Release:
+    """What is to be written: everything is decided, nothing is on the disk."""
+
+    names: tuple[str, str, str, str]
+    transfer_syntax_uid: str
+    deflated: bool
+    meta: bytes
+    parts: list[tuple[int, list[Piece]]]
+    source: Source
+    actions: dict[str, int]
+
+    def pieces(self) -> Iterator[Piece]:
+        return (piece for _, pieces in self.parts for piece in pieces)
 
 
 class Deidentifier:
@@ -139,56 +155,20 @@ class Deidentifier:
         """
         if not self.recipe.deidentifies:
             return self._passed_on(source, Path(target))
-        if not identifiers.values.get("PatientID", "").strip():
-            raise Refused("no-identifiers", "No PatientID was supplied for this object, so it cannot be released.")
-        with opened(source, self.limits.size) as file:
-            head = read_head(file)
-            with dataset_walk(file, head, self.limits) as walk:
-                pet = head.meta.get(0x00020002, b"").rstrip(b"\0 ") == PET
-                rewriter = Rewriter(
-                    self._pet_plan if pet else self._plan, self._uids, little=head.little, limits=self.limits
-                )
-                elements = dict(rewriter.dataset(walk))
-                if rewriter.is_dicomdir or head.meta.get(0x00020002, b"").rstrip(b"\0 ") == _MEDIA_DIRECTORY:
-                    raise Refused("dicomdir", _NO_DICOMDIR)
-                sop_class, sop_instance, study, series = self._names(rewriter.top, elements)
-
-                encoding = Encoding(implicit=head.implicit, little=head.little)
-                character_set = known_character_set(rewriter.top.get(_CHARACTER_SET, b""))
-                for tag, vr, value in identifiers.elements():
-                    elements[tag] = encoding.element(tag, vr.encode(), encode(value, character_set))
-                    rewriter.actions["identifier"] += 1
-                elements.update(marks(self.recipe, identifiers, encoding))
-                if head.transfer_syntax_uid.encode() in rewriter.originals:
-                    raise Refused("leak", "The Transfer Syntax UID of the file is a UID of one of its objects.")
-                parts = list(flattened(sorted(elements.items())))
-                leak.check(
-                    parts,
-                    frozenset(rewriter.known),
-                    rewriter.originals,
-                    character_set=character_set,
-                    supplied=identifiers.key,
-                    implicit=head.implicit,
-                    little=head.little,
-                    source=walk.source,
-                )
-
-                meta = file_meta(sop_class, sop_instance, head.transfer_syntax_uid)
-                pieces: Iterator[Piece] = (piece for _, of_element in parts for piece in of_element)
-                written = output.write(Path(target), meta, pieces, walk.source, deflated=head.deflated)
+        with opened(source, self.limits.size) as file, self._release(file, identifiers) as release:
+            written = output.write(
+                Path(target), release.meta, release.pieces(), release.source, deflated=release.deflated
+            )
         return Released(
-            sop_class,
-            sop_instance,
-            series,
-            study,
-            head.transfer_syntax_uid,
+            *release.names,
+            release.transfer_syntax_uid,
             written.sha256,
-            len(meta),
+            len(release.meta),
             written.size,
             self.recipe.name,
             self._recipe_hash,
             self.key_id,
-            dict(rewriter.actions),
+            release.actions,
         )
 
     def dataset(self, ds: Dataset, identifiers: Identifiers) -> Dataset:
@@ -205,13 +185,62 @@ class Deidentifier:
         -------
         Dataset
             With file meta information.
+
+        Raises
+        ------
+        Refused
+            As for `file`.
         """
-        with TemporaryDirectory() as folder:
-            source, target = Path(folder, "source"), Path(folder, "target")
-            with _encoded(ds) as data:
-                source.write_bytes(data)
-            self.file(source, target, identifiers)
-            return dcmread(io.BytesIO(target.read_bytes()))
+        buffer = io.BytesIO()
+        implicit, little = ds.original_encoding
+        dcmwrite(buffer, ds, implicit_vr=bool(implicit), little_endian=little is not False)
+        if not self.recipe.deidentifies:
+            return dcmread(buffer)
+        with self._release(Source.of_bytes(buffer.getvalue()), identifiers) as release:
+            sink = io.BytesIO()
+            output.write_to(sink, release.meta, release.pieces(), release.source, deflated=release.deflated)
+            sink.seek(0)
+            return dcmread(sink)
+
+    @contextmanager
+    def _release(self, file: Source, identifiers: Identifiers) -> Iterator[_Release]:
+        """Give what is to be written, after everything that could refuse it."""
+        if not identifiers.values.get("PatientID", "").strip():
+            raise Refused("no-identifiers", "No PatientID was supplied for this object, so it cannot be released.")
+        head = read_head(file)
+        with dataset_walk(file, head, self.limits) as walk:
+            sop_class = head.meta.get(0x00020002, b"").rstrip(b"\0 ")
+            plan = self._pet_plan if sop_class == PET else self._plan
+            rewriter = Rewriter(plan, self._uids, little=head.little, limits=self.limits)
+            elements = dict(rewriter.dataset(walk))
+            if rewriter.is_dicomdir or sop_class == _MEDIA_DIRECTORY:
+                raise Refused("dicomdir", _NO_DICOMDIR)
+            names = self._names(rewriter.top, elements)
+
+            encoding = Encoding(implicit=head.implicit, little=head.little)
+            character_set = known_character_set(rewriter.top.get(_CHARACTER_SET, b""))
+            for tag, vr, value in identifiers.elements():
+                elements[tag] = encoding.element(tag, vr.encode(), encode(value, character_set))
+                rewriter.actions["identifier"] += 1
+            elements.update(marks(self.recipe, identifiers, encoding))
+            parts = list(flattened(sorted(elements.items())))
+
+            if head.transfer_syntax_uid.encode() in rewriter.originals:
+                raise Refused("leak", "The Transfer Syntax UID of the file is a UID of one of its objects.")
+            leak.check(
+                parts,
+                frozenset(rewriter.known),
+                rewriter.originals,
+                character_set=character_set,
+                supplied=identifiers.key,
+                implicit=head.implicit,
+                little=head.little,
+                source=walk.source,
+            )
+            meta = file_meta(names[0], names[1], head.transfer_syntax_uid)
+            yield _Release(
+                names, head.transfer_syntax_uid, head.deflated, meta, parts, walk.source, dict(rewriter.actions)
+            )
 
     def compare(self, source: str | os.PathLike[str], target: str | os.PathLike[str]) -> list[compare.Change]:
         """Return what became of each element, for a table of before and after.
@@ -221,7 +250,7 @@ class Deidentifier:
         return compare.changes(source, target, self._plan, self.limits)
 
     def _names(self, top: dict[int, bytes], elements: Collection[int]) -> tuple[str, str, str, str]:
-        """Return SOP class and the replaced instance, study and series UIDs.
+        """Return SOP class and the replaced instance, series and study UIDs.
 
         Raises
         ------
@@ -239,7 +268,7 @@ class Deidentifier:
                 raise Refused(code, f"The object has no {what}.")
         if not _UID.fullmatch(names[_SOP_CLASS]):
             raise Refused("no-sop-class", "The object's SOP Class UID is no UID.")
-        replaced = (self._uids.replacement(names[tag]) for tag in (_SOP_INSTANCE, _STUDY, _SERIES))
+        replaced = (self._uids.replacement(names[tag]) for tag in (_SOP_INSTANCE, _SERIES, _STUDY))
         return (names[_SOP_CLASS], *replaced)  # type: ignore[return-value]  # a generator of exactly three
 
     def _passed_on(self, source: str | os.PathLike[str], target: Path) -> Released:
@@ -262,12 +291,3 @@ class Deidentifier:
             self._recipe_hash,
             self.key_id,
         )
-
-
-@contextmanager
-def _encoded(ds: Dataset) -> Iterator[bytes]:
-    """Give a data set as the bytes of a file, in the encoding that it was read in if any."""
-    implicit, little = ds.original_encoding
-    buffer = io.BytesIO()
-    dcmwrite(buffer, ds, implicit_vr=bool(implicit), little_endian=little is not False)
-    yield buffer.getvalue()

@@ -18,7 +18,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from importlib.resources import files
 from itertools import permutations
@@ -35,7 +36,6 @@ from deidentify.source import Source
 from deidentify.walk import ELEMENT, FRAGMENTS, Limits, Walk
 
 ANYWHERE, WORD, WHOLE = range(3)
-_SHORTEST_UID = 10
 _BLOCK, _OVERLAP = 1 << 20, 1 << 12
 _TEXT = CUSTOMIZABLE_CHARSET_VR | {"AE", "UR", "UN", "OB"}
 
@@ -49,22 +49,32 @@ COMMON = frozenset(
 _SPREAD = {ord("ä"): "ae", ord("ö"): "oe", ord("ü"): "ue", ord("ß"): "ss", ord("ø"): "o", ord("ł"): "l", ord("æ"): "ae"}
 _WORDS = re.compile(r"[^\W_]+", re.UNICODE)
 _WORD_BYTES = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789")
+_PLACE_PARTS = re.compile(r"[,;^\r\n]+")
+_SHORTEST_TELEPHONE = 7
+_EAST_ASIAN = 0x2E80
+_ASCII_WORD = re.compile(rb"[a-z0-9]+")
+_UID = re.compile(rb"[0-9.]{10,}")
+_FEW, _MOST_KNOWN = 200, 1000
 _UID_BYTES = frozenset(b"0123456789.")
 
 
 class Needle(NamedTuple):
-    """Bytes to look for, in lower case, and where they count."""
+    """Bytes to look for, in lower case, and where they count.
+
+    ``bounded`` tells that no letter or digit may stand beside them; it does not hold for scripts without spaces.
+    """
 
     value: bytes
     reach: int
     digits: bool
     uid: bool = False
+    bounded: bool = True
 
 
 def check(
     parts: Iterable[tuple[int, list[Piece]]],
     known: frozenset[tuple[int, bytes]],
-    originals: Iterable[bytes],
+    originals: AbstractSet[bytes],
     *,
     character_set: bytes,
     supplied: tuple[tuple[str, str], ...],
@@ -80,7 +90,7 @@ def check(
         The top-level elements.
     known : frozenset of (int, bytes)
         Tag and raw value from the source.
-    originals : iterable of bytes
+    originals : set of bytes
         UIDs of the source that were replaced.
     character_set : bytes
         Raw SpecificCharacterSet of the source.
@@ -94,18 +104,22 @@ def check(
     Raises
     ------
     Refused
-        ``leak``, with the attribute in the sentence.
+        ``leak``, with the attribute in the sentence; ``too-many-elements``, when there is too much to look for.
     """
-    needles = list(_needles(known, character_set, supplied))
-    needles += [Needle(uid.lower(), ANYWHERE, False, True) for uid in originals if len(uid) >= _SHORTEST_UID]
-    needles += [
-        Needle(b"\0".join(uid[i : i + 1] for i in range(len(uid))), ANYWHERE, False, True)
-        for uid in originals
-        if len(uid) >= _SHORTEST_UID
-    ]
+    if len(known) > _MOST_KNOWN:
+        raise Refused(
+            "too-many-elements", f"The object has more than {_MOST_KNOWN} names, places and numbers to look for."
+        )
+    prepare = _remembered if len(known) <= _FEW else _needles
+    needles = prepare(known, character_set, supplied)
     parts = list(parts)
     text = b"".join(piece for _, pieces in parts for piece in pieces if isinstance(piece, bytes)).lower()
-    found = [needle for needle in needles if needle.value in text]
+    found = _present(needles, text)
+    found += [Needle(uid, ANYWHERE, False, True) for uid in _uids(text) & originals]
+    found += [
+        Needle(b"\0".join(uid[at : at + 1] for at in range(len(uid))), ANYWHERE, False, True)
+        for uid in _uids(text.replace(b"\0", b"")) & originals
+    ]
     if found:
         for tag, pieces in parts:
             for needle in found:
@@ -116,12 +130,29 @@ def check(
                 _check_stretch(tag, piece, needles, source)
 
 
+def _uids(text: bytes) -> set[bytes]:
+    """Return everything in `text` that looks like a UID."""
+    return set(_UID.findall(text))
+
+
+def _present(needles: Sequence[Needle], text: bytes) -> list[Needle]:
+    """Return the needles that are in `text`; when there are many, only those are tried of which a word is."""
+    if len(needles) > _FEW:
+        words = {*_ASCII_WORD.findall(text), *_ASCII_WORD.findall(text.replace(b"\0", b"")), b""}
+        needles = [
+            needle
+            for needle in needles
+            if max(_ASCII_WORD.findall(needle.value.replace(b"\0", b"")), key=len, default=b"") in words
+        ]
+    return [needle for needle in needles if needle.value in text]
+
+
 def _check_part(tag: int, pieces: list[Piece], needle: Needle, *, implicit: bool, little: bool) -> None:
     data = b"".join(piece if isinstance(piece, bytes) else b"" for piece in pieces)
     if needle.value not in data.lower():
         return
     if any(isinstance(piece, Stretch) for piece in pieces):
-        elements = [(tag, vr_of(tag), data)]
+        elements = [(tag, "UN", data)]  # what stands around bulk data is searched as one text
     else:
         elements = _elements(data, implicit=implicit, little=little)
     for element, vr, value in elements:
@@ -147,7 +178,7 @@ def _counts(needle: Needle, vr: str, value: bytes) -> bool:
         return False
     if plain == needle.value:
         return True
-    edge = _UID_BYTES if needle.uid else _WORD_BYTES
+    edge = _UID_BYTES if needle.uid else _WORD_BYTES if needle.bounded else frozenset()
     at = value.find(needle.value)
     while at >= 0:
         after = at + len(needle.value)
@@ -158,7 +189,7 @@ def _counts(needle: Needle, vr: str, value: bytes) -> bool:
     return False
 
 
-def _check_stretch(tag: int, stretch: Stretch, needles: list[Needle], source: Source) -> None:
+def _check_stretch(tag: int, stretch: Stretch, needles: Iterable[Needle], source: Source) -> None:
     wanted = [needle for needle in needles if needle.reach == ANYWHERE and not needle.digits]
     for offset in range(stretch.offset, stretch.offset + stretch.length, _BLOCK):
         length = min(_BLOCK + _OVERLAP, stretch.offset + stretch.length - offset)
@@ -168,11 +199,10 @@ def _check_stretch(tag: int, stretch: Stretch, needles: list[Needle], source: So
                 raise Refused("leak", f"A known value of the patient is still in element {name_of(tag)} of the output.")
 
 
-@lru_cache(maxsize=256)
 def _needles(
     known: frozenset[tuple[int, bytes]], character_set: bytes, supplied: tuple[tuple[str, str], ...]
 ) -> tuple[Needle, ...]:
-    """Return what to search for, for all images that know the same of their patient."""
+    """Return what to search for."""
     legitimate = {value.lower() for _, value in supplied if value.isdigit() and len(value) == 8}
     wanted: dict[str, int] = {}
     for tag, raw in known:
@@ -182,12 +212,16 @@ def _needles(
                     if form not in legitimate and form not in COMMON and len(form) > 1:
                         wanted[form] = min(reach, wanted.get(form, WHOLE))
     needles = {
-        Needle(spelling, reach, form.isdigit())
+        Needle(spelling, reach, form.isdigit(), bounded=_is_alphabetic(form))
         for form, reach in wanted.items()
         for spelling in spellings(form, character_set)
         if len(spelling) > 1
     }
     return tuple(sorted(needles))
+
+
+# The images of a series know the same of their patient.
+_remembered = lru_cache(maxsize=64)(_needles)
 
 
 def _without_marks(value: str) -> str:
@@ -198,10 +232,16 @@ def _without_marks(value: str) -> str:
     return "".join(char for char in unicodedata.normalize("NFKD", spread) if not unicodedata.combining(char))
 
 
+def _is_alphabetic(value: str) -> bool:
+    """Tell whether words of this script have spaces between them: not so for Chinese, Japanese and Korean."""
+    return not any(ord(char) >= _EAST_ASIAN for char in value)
+
+
 def _reach(value: str) -> int:
-    if len(value) < 4:
+    length = len(value) if _is_alphabetic(value) else 3 * len(value)
+    if length < 4:
         return WHOLE
-    return WORD if len(value) < 6 else ANYWHERE
+    return WORD if length < 6 else ANYWHERE
 
 
 def _forms(kind: int, value: str) -> Iterable[tuple[str, int]]:
@@ -217,10 +257,16 @@ def _forms(kind: int, value: str) -> Iterable[tuple[str, int]]:
                 f"{day}/{month}/{year}",
             ):
                 yield form, ANYWHERE
-    elif kind in (IDENTIFIER, PLACE):
+    elif kind == IDENTIFIER:
         if set(_WORDS.findall(value)) - COMMON:
-            reach = _reach(value)
-            yield value, WHOLE if kind == PLACE and reach != ANYWHERE else reach
+            yield value, _reach(value)
+        digits = "".join(char for char in value if char.isdigit())
+        if len(digits) >= _SHORTEST_TELEPHONE:
+            yield digits, ANYWHERE
+    elif kind == PLACE:
+        for place in {value, *(part.strip() for part in _PLACE_PARTS.split(value))}:
+            if set(_WORDS.findall(place)) - COMMON and not (place != value and place.isdigit()):
+                yield place, ANYWHERE if _reach(place) == ANYWHERE else WHOLE
     elif kind in (NAME, PATIENT_NAME):
         for group in value.split("="):
             yield from _name_forms(group, patient=kind == PATIENT_NAME)
@@ -242,5 +288,5 @@ def _name_forms(group: str, *, patient: bool) -> Iterable[tuple[str, int]]:
         for word in {part, *_WORDS.findall(part)}:
             if word in COMMON or (position and not patient):
                 continue
-            if len(word) >= (4 if patient else 5) or not word.isascii() or (patient and word == whole):
+            if len(word) >= (4 if patient else 5) or not _is_alphabetic(word) or (patient and word == whole):
                 yield word, _reach(word)

@@ -13,7 +13,7 @@ from deidentify.identifiers import Identifiers
 from deidentify.plan import weakened
 from deidentify.recipe import Recipe
 
-IMPLEMENTATION_CLASS_UID = "2.25.186234118205904361574519833046209341737"
+IMPLEMENTATION_CLASS_UID = "2.25.18983104435449589263263869225256031798"
 IMPLEMENTATION_VERSION = "SENDIT_1"
 BASIC_PROFILE = (("CodeValue", "113100"), ("CodingSchemeDesignator", "DCM"))
 BASIC_PROFILE_MEANING = "Basic Application Confidentiality Profile"

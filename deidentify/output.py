@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from deidentify.elements import Piece, joined
 from deidentify.errors import Refused
@@ -28,7 +29,13 @@ class Written:
     sha256: str
 
 
-class _Sink:
+class Sink(Protocol):
+    """Where an output is written to."""
+
+    def write(self, data: bytes | memoryview, /) -> object: ...
+
+
+class _File:
     """A file and its hash."""
 
     def __init__(self, fd: int) -> None:
@@ -58,16 +65,23 @@ def write(target: Path, head: bytes, pieces: Iterable[Piece], source: Source, *,
         ``truncated``, when the source became shorter meanwhile.
     """
     with _created(target) as sink:
-        if deflated:
-            sink.write(head)
-            for deflated_block in _deflated(_blocks(joined(pieces), source)):
-                sink.write(deflated_block)
-        else:
-            for block in _blocks(joined([head, *pieces]), source):
-                sink.write(block)
-        if deflated and sink.size % 2:
-            sink.write(b"\0")
+        write_to(sink, head, pieces, source, deflated=deflated)
         return sink.written()
+
+
+def write_to(sink: Sink, head: bytes, pieces: Iterable[Piece], source: Source, *, deflated: bool) -> None:
+    """Write `head` and `pieces`, the latter deflated if asked, to anything that has ``write``."""
+    if not deflated:
+        for block in _blocks(joined([head, *pieces]), source):
+            sink.write(block)
+        return
+    sink.write(head)
+    size = 0
+    for block in _deflated(_blocks(joined(pieces), source)):
+        size += len(block)
+        sink.write(block)
+    if size % 2:
+        sink.write(b"\0")
 
 
 def copy(target: Path, source: Source) -> Written:
@@ -79,11 +93,11 @@ def copy(target: Path, source: Source) -> Written:
 
 
 @contextmanager
-def _created(target: Path) -> Iterator[_Sink]:
+def _created(target: Path) -> Iterator[_File]:
     fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         try:
-            yield _Sink(fd)
+            yield _File(fd)
         finally:
             os.close(fd)
     except BaseException:
@@ -111,7 +125,7 @@ def _stretch(source: Source, offset: int, length: int) -> Iterator[memoryview]:
         length -= count
 
 
-def _deflated(blocks: Iterable[bytes | memoryview]) -> Iterator[bytes]:
+def _deflated(blocks: Iterable[bytes | memoryview]) -> Iterator[bytes | memoryview]:
     deflater = zlib.compressobj(6, zlib.DEFLATED, -zlib.MAX_WBITS)
     for block in blocks:
         yield deflater.compress(block)

@@ -66,6 +66,8 @@ class Rule(NamedTuple):
     sequence: bool = False
 
 
+_REMEMBERED = 1 << 15
+_LENGTH_TO_END = 0x00080001
 _SECURITY_GROUP = 0x4010  # baggage and persons at checkpoints: no image of a patient has it
 _PRIVATE = Rule(REMOVE, "private")
 _UNKNOWN = Rule(REMOVE, "not-in-dictionary")
@@ -97,10 +99,16 @@ class Plan(dict[int, Rule]):
         self.setdefault(TAGS["SpecificCharacterSet"], Rule(CHARACTER_SET, "keep"))
 
     def __missing__(self, tag: int) -> Rule:
+        rule = self._made(tag)
+        if len(self) < _REMEMBERED:
+            self[tag] = rule
+        return rule
+
+    def _made(self, tag: int) -> Rule:
         group = tag >> 16
         if group & 1:
             return _PRIVATE
-        if tag & 0xFFFF == 0:
+        if tag & 0xFFFF == 0 or tag == _LENGTH_TO_END:
             return _GROUP_LENGTH
         graphics = _GRAPHICS.get(group >> 8)
         if graphics:
@@ -110,17 +118,14 @@ class Plan(dict[int, Rule]):
         if group < 8 or not (vr or basic):
             return _UNKNOWN
         if basic:
-            rule = Rule(_BY_ACTION[basic], f"E.1-1:{basic}", vr == "SQ")
-        elif tag in BEYOND or group == _SECURITY_GROUP:
-            rule = Rule(BEYOND.get(tag, REMOVE), "beyond-table", vr == "SQ")
-        elif vr in _NAMES_AND_TIMES:
-            rule = Rule(REMOVE, _NAMES_AND_TIMES[vr])
-        elif vr == "UI":
-            rule = Rule(UID_OF_KIND, "keep") if tag in _KINDS else Rule(UID, "uid")
-        else:
-            rule = Rule(KEEP, "keep", vr == "SQ")
-        self[tag] = rule
-        return rule
+            return Rule(_BY_ACTION[basic], f"E.1-1:{basic}", vr == "SQ")
+        if tag in BEYOND or group == _SECURITY_GROUP:
+            return Rule(BEYOND.get(tag, REMOVE), "beyond-table", vr == "SQ")
+        if vr in _NAMES_AND_TIMES:
+            return Rule(REMOVE, _NAMES_AND_TIMES[vr])
+        if vr == "UI":
+            return Rule(UID_OF_KIND, "keep") if tag in _KINDS else Rule(UID, "uid")
+        return Rule(KEEP, "keep", vr == "SQ")
 
 
 @cache

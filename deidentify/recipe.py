@@ -23,6 +23,18 @@ from deidentify.tables import OPTIONS, table_e1_1
 PROFILES = ("basic", "none")
 OVERRIDES = ("keep", "remove", "empty", "replace-dummy")
 KEYS = ("name", "profile", "options", "overrides")
+FIXED = (
+    "SpecificCharacterSet",
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "PatientID",
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence",
+    "LongitudinalTemporalInformationModified",
+)
 IMPLEMENTED_OPTIONS: tuple[str, ...] = ()
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]{0,31}")
@@ -165,6 +177,8 @@ class _Reader:
             self._fail(node, f"{key!r} is no keyword of PS3.6 and no tag written as '0010,0020'")
         if tag >> 16 & 1:
             self._fail(node, "private elements are always removed in this version")
+        if name_of(tag) in FIXED:
+            self._fail(node, f"{name_of(tag)} follows from the profile and the identifiers and takes no override")
         if tag >> 16 < 8 or not vr_of(tag):
             self._fail(node, f"{key!r} is no attribute of a data set in PS3.6")
         return tag

@@ -6,14 +6,14 @@ It decides nothing (see `deidentify.plan`), writes no file, and remembers what t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 
 from deidentify.actions import CHARACTER_SET, DUMMY, DUMMY_IF_FILLED, EMPTY, KEEP, REMOVE, UID, UID_OF_KIND
 from deidentify.charset import known_character_set
 from deidentify.dictionary import vr_of
 from deidentify.dummies import CODE_TAGS, code, dummy, inside_dummy
-from deidentify.elements import Encoding, Piece, Stretch, joined
+from deidentify.elements import Encoding, Piece, Stretch
 from deidentify.errors import Refused
+from deidentify.frames import Frame, Part
 from deidentify.known import KNOWN
 from deidentify.plan import Plan
 from deidentify.source import Source
@@ -40,38 +40,6 @@ LARGEST_UN_SEQUENCE = 1 << 24
 PIXELS = frozenset({0x7FE00008, 0x7FE00009, PIXEL_DATA})
 DIRECTORY_RECORDS = 0x00041220
 TOP = frozenset({0x00080005, 0x00080016, 0x00080018, 0x0020000D, 0x0020000E})
-
-Part = bytes | list[Piece]
-
-
-class _Frame:
-    """A data set, item or sequence that is being rebuilt."""
-
-    __slots__ = ("codes", "dummy", "encoding", "last", "parts", "sorted", "tag", "undefined", "vr")
-
-    def __init__(self, encoding: Encoding, *, dummy: bool, tag: int = 0, vr: bytes = b"", undefined: bool = False):
-        self.encoding, self.dummy, self.tag, self.vr, self.undefined = encoding, dummy, tag, vr, undefined
-        self.parts: list[tuple[int, Part]] = []
-        self.codes: dict[int, bytes] = {}
-        self.last = -1
-        self.sorted = True
-
-    def add(self, tag: int, part: Part) -> None:
-        if tag <= self.last:
-            self.sorted = False
-        self.last = tag
-        self.parts.append((tag, part))
-
-    def pieces(self) -> list[Piece]:
-        """Return everything in the order of tags; of an element that is there twice the last one counts."""
-        parts = self.parts if self.sorted else sorted(dict(self.parts).items())
-        pieces: list[Piece] = []
-        for _, part in parts:
-            if isinstance(part, bytes):
-                pieces.append(part)
-            else:
-                pieces.extend(part)
-        return joined(pieces)
 
 
 class Rewriter:
@@ -119,15 +87,15 @@ class Rewriter:
         Refused
             Whatever the walk refuses.
         """
-        root = _Frame(self._encodings[walk.implicit], dummy=False)
+        root = Frame(self._encodings[walk.implicit], dummy=False)
         self._run(walk, root)
         return sorted(dict(root.parts).items())
 
-    def _run(self, walk: Walk, root: _Frame) -> None:
+    def _run(self, walk: Walk, root: Frame) -> None:
         """Rebuild what `walk` finds inside `root`."""
         source = walk.source
         read, plan, actions, known = source.read, self._plan, self.actions, self.known
-        frame, stack = root, list[_Frame]()
+        frame, stack = root, list[Frame]()
         dropped = 0
         for event in walk.events():
             kind, tag, vr, start, value, length = event
@@ -147,7 +115,7 @@ class Rewriter:
                 if not stack and tag in TOP and length <= LONGEST_KNOWN:
                     self.top[tag] = read(value, length)
                 if action == REMOVE:
-                    if vr == b"UI" or vr_of(tag) == "UI":
+                    if vr == b"UI" or (not vr and vr_of(tag) == "UI"):
                         self._remember(source, tag, vr, value, length)
                 elif (
                     action == KEEP
@@ -164,26 +132,20 @@ class Rewriter:
                     if part is not None:
                         frame.add(tag, part)
             elif kind == SEQUENCE:
-                self.is_dicomdir |= tag == DIRECTORY_RECORDS
-                rule = plan[tag]
-                actions[rule.name] += 1
-                encoding = frame.encoding
-                if rule.action == EMPTY and rule.sequence:
-                    frame.add(tag, encoding.element(tag, b"SQ", b""))
-                    dropped = 1
-                elif rule.action == REMOVE or not rule.sequence:
+                inner = self._sequence(event, frame)
+                if inner is None:
                     dropped = 1
                 else:
                     stack.append(frame)
-                    in_dummy = frame.dummy or rule.action in (DUMMY, DUMMY_IF_FILLED)
-                    frame = _Frame(encoding, dummy=in_dummy, tag=tag, vr=vr or b"SQ", undefined=length == UNDEFINED)
+                    frame = inner
             elif kind == ITEM:
                 stack.append(frame)
-                frame = _Frame(self._encodings[bool(tag)], dummy=frame.dummy, undefined=length == UNDEFINED)
+                frame = Frame(self._encodings[bool(tag)], dummy=frame.dummy, undefined=length == UNDEFINED)
             elif kind == END_ITEM:
                 item, frame = frame, stack.pop()
                 self._finish_codes(item)
-                frame.parts.append((0, item.encoding.item(item.pieces(), undefined=item.undefined)))
+                pieces = item.encoding.item(item.pieces(), undefined=item.undefined)
+                frame.parts.append((0, pieces[0] if len(pieces) == 1 else pieces))
             elif kind == END_SEQUENCE:
                 sequence, frame = frame, stack.pop()
                 encoding = frame.encoding
@@ -192,18 +154,39 @@ class Rewriter:
                     encoding.sequence(sequence.tag, sequence.vr, sequence.pieces(), undefined=sequence.undefined),
                 )
             elif kind == FRAGMENTS:
-                rule = plan[tag]
-                actions[rule.name] += 1
-                if rule.action == KEEP and not rule.sequence and (tag in PIXELS or not frame.dummy):
-                    frame.add(tag, [Stretch(start, value + length - start, tag in PIXELS)])
-                elif rule.action in (DUMMY, DUMMY_IF_FILLED) and not rule.sequence:
-                    frame.add(tag, self._written(frame, tag, vr, dummy(tag, vr_of(tag))))
-                elif rule.action == EMPTY and not rule.sequence:
-                    frame.add(tag, self._written(frame, tag, vr, b""))
+                self._fragments(source, event, frame)
             elif kind == PADDING:
                 actions["padding"] += 1
 
-    def _acted(self, source: Source, event: Event, frame: _Frame, depth: int) -> Part | None:
+    def _sequence(self, event: Event, frame: Frame) -> Frame | None:
+        """Return what the items of a sequence go into, or None when nothing stays of them."""
+        _, tag, vr, _, _, length = event
+        self.is_dicomdir |= tag == DIRECTORY_RECORDS
+        rule = self._plan[tag]
+        self.actions[rule.name] += 1
+        if rule.action == REMOVE or not rule.sequence:
+            return None
+        if rule.action == EMPTY:
+            frame.add(tag, frame.encoding.element(tag, b"SQ", b""))
+            return None
+        in_dummy = frame.dummy or rule.action in (DUMMY, DUMMY_IF_FILLED)
+        return Frame(frame.encoding, dummy=in_dummy, tag=tag, vr=vr or b"SQ", undefined=length == UNDEFINED)
+
+    def _fragments(self, source: Source, event: Event, frame: Frame) -> None:
+        """Pass on, replace or drop an element that is made of fragments."""
+        _, tag, vr, start, value, length = event
+        rule = self._plan[tag]
+        self.actions[rule.name] += 1
+        if rule.sequence:
+            return
+        if rule.action == KEEP and (tag in PIXELS or not frame.dummy):
+            frame.add(tag, _piece(source, start, value + length - start, tag in PIXELS))
+        elif rule.action in (DUMMY, DUMMY_IF_FILLED):
+            frame.add(tag, self._written(frame, tag, vr, dummy(tag, self._vr(tag, vr))))
+        elif rule.action == EMPTY:
+            frame.add(tag, self._written(frame, tag, vr, b""))
+
+    def _acted(self, source: Source, event: Event, frame: Frame, depth: int) -> Part | None:
         """Return what an element becomes, or None when nothing stays of it."""
         _, tag, vr, start, value, length = event
         rule = self._plan[tag]
@@ -231,14 +214,12 @@ class Rewriter:
             return self._written(frame, tag, vr, known_character_set(source.read(value, min(length, LONGEST_KNOWN))))
         if frame.dummy and tag not in PIXELS:
             return self._inside_dummy(source, event, frame)
-        if tag in PIXELS or (length > INLINE and source.fd >= 0):
+        if tag in PIXELS or length > INLINE:
             header, padding = frame.encoding.header(tag, vr, length + length % 2), b"\0" * (length % 2)
-            if source.fd < 0:
-                return header + source.read(value, length) + padding
-            return [header, Stretch(value, length, tag in PIXELS), padding]
+            return [header, _piece(source, value, length, tag in PIXELS), padding]
         return frame.encoding.element(tag, vr, source.read(value, length))
 
-    def _inside_dummy(self, source: Source, event: Event, frame: _Frame) -> Part | None:
+    def _inside_dummy(self, source: Source, event: Event, frame: Frame) -> Part | None:
         _, tag, vr, _, value, length = event
         if length > INLINE:
             return None
@@ -247,17 +228,15 @@ class Rewriter:
             frame.codes[tag] = raw
             return None
         name = self._vr(tag, vr)
-        if name == "UI":
-            return frame.encoding.element(tag, b"UI", raw)
         kept = inside_dummy(name, raw)
         return None if kept is None else self._written(frame, tag, vr, kept)
 
-    def _finish_codes(self, item: _Frame) -> None:
+    def _finish_codes(self, item: Frame) -> None:
         if item.codes:
             for tag, value in code(item.codes).items():
                 item.add(tag, self._written(item, tag, b"", value))
 
-    def _opaque_sequence(self, source: Source, event: Event, frame: _Frame, depth: int) -> Part | None:
+    def _opaque_sequence(self, source: Source, event: Event, frame: Frame, depth: int) -> Part | None:
         """Rewrite a sequence that is written as UN with a length (PS3.5 6.2.2); under any other VR nothing stays."""
         _, tag, vr, _, value, length = event
         action = self._plan[tag].action
@@ -269,7 +248,7 @@ class Rewriter:
             return None
         inner = Source.of_bytes(source.read(value, length))
         walk = Walk(inner, 0, length, implicit=True, little=True, limits=self._limits, items=True, depth=depth + 1)
-        sequence = _Frame(
+        sequence = Frame(
             self._encodings[True], dummy=frame.dummy or action in (DUMMY, DUMMY_IF_FILLED), tag=tag, vr=b"UN"
         )
         try:
@@ -287,7 +266,7 @@ class Rewriter:
         elif self._plan[tag].action == UID:
             self._uids.replaced(source.read(value, length), self.originals)
 
-    def _written(self, frame: _Frame, tag: int, vr: bytes, value: bytes) -> bytes:
+    def _written(self, frame: Frame, tag: int, vr: bytes, value: bytes) -> bytes:
         return frame.encoding.element(tag, self._vr(tag, vr).encode("ascii"), value)
 
     @staticmethod
@@ -298,7 +277,9 @@ class Rewriter:
         return written if written in names else names[0]
 
 
-def flattened(parts: list[tuple[int, Part]]) -> Iterator[tuple[int, list[Piece]]]:
-    """Yield each tag with its pieces."""
-    for tag, part in parts:
-        yield tag, [part] if isinstance(part, bytes) else part
+def _piece(source: Source, offset: int, length: int, pixels: bool) -> Piece:
+    """Return a stretch of a file to be copied later; what is in memory already is taken as it is.
+
+    All pixel data passes here and nowhere else, so this is where a rule for pixels would act.
+    """
+    return source.read(offset, length) if source.fd < 0 else Stretch(offset, length, pixels)

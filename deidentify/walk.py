@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from struct import Struct
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_16, EXPLICIT_VR_LENGTH_32
 
-from deidentify.dictionary import is_sequence
+from deidentify.dictionary import VRS, is_sequence
 from deidentify.errors import Refused
 from deidentify.source import Source
 
@@ -35,32 +35,22 @@ class Limits:
     depth : int
         Sequences inside sequences.
     elements, items : int
-        Data elements at every depth; sequence items and pixel data fragments.
+        Data elements and pixel data fragments at every depth; sequence items.
     size, inflated : int
         Bytes of the file; bytes of a deflated data set once inflated.
     """
 
     depth: int = 32
-    elements: int = 2_000_000
-    items: int = 1_000_000
+    elements: int = 1_000_000
+    items: int = 500_000
     size: int = 1 << 36
     inflated: int = 1 << 31
 
 
-class Event(NamedTuple):
-    """One step of the walk.
-
-    ``kind`` is one of the constants above. ``start`` is where the header begins, ``value`` where the value begins, and
-    ``length`` is the length of the value, or `UNDEFINED`. ``vr`` is empty in implicit VR. In an `ITEM`, ``tag`` is 1
-    when its elements are in implicit VR.
-    """
-
-    kind: int
-    tag: int
-    vr: bytes
-    start: int
-    value: int
-    length: int
+# One step of a walk, a plain tuple because there are so many: kind (one of the constants above), tag, VR as written
+# (empty in implicit VR), where the header starts, where the value starts, and the length of the value or `UNDEFINED`.
+# In an `ITEM`, the tag is 1 when its elements are in implicit VR.
+Event = tuple[int, int, bytes, int, int, int]
 
 
 class Walk:
@@ -129,7 +119,7 @@ class Walk:
                 if not stack:
                     break
                 if only is None:
-                    yield Event(END_SEQUENCE if in_items else END_ITEM, 0, b"", pos, pos, 0)
+                    yield END_SEQUENCE if in_items else END_ITEM, 0, b"", pos, pos, 0
                 implicit, in_items, end, undefined = stack.pop()
                 continue
             at = pos - base
@@ -140,7 +130,7 @@ class Walk:
             if pos + 8 > end or at + 8 > len(buffer):
                 self._refuse_rest(pos, end, nested=bool(stack))
                 if only is None:
-                    yield Event(PADDING, 0, b"", pos, pos, end - pos)
+                    yield PADDING, 0, b"", pos, pos, end - pos
                 break
 
             if in_items:
@@ -158,10 +148,10 @@ class Walk:
                     if not undefined:
                         end = value + length
                     if only is None:
-                        yield Event(ITEM, int(implicit), b"", pos, value, length)
+                        yield ITEM, int(implicit), b"", pos, value, length
                 elif tag == SEQUENCE_DELIMITER and undefined and length == 0:
                     if only is None:
-                        yield Event(END_SEQUENCE, 0, b"", pos, value, 0)
+                        yield END_SEQUENCE, 0, b"", pos, value, 0
                     implicit, in_items, end, undefined = stack.pop()
                 else:
                     raise Refused("malformed", "A sequence holds something that is no item.")
@@ -192,7 +182,7 @@ class Walk:
                 if tag != ITEM_DELIMITER or not undefined or length:
                     raise Refused("malformed", "There is an item or a delimiter outside of a sequence.")
                 if only is None:
-                    yield Event(END_ITEM, 0, b"", pos, pos + 8, 0)
+                    yield END_ITEM, 0, b"", pos, pos + 8, 0
                 pos += 8
                 implicit, in_items, end, undefined = stack.pop()
                 continue
@@ -201,7 +191,7 @@ class Walk:
                     raise Refused("malformed", "An item holds bytes that are no element.")
                 self._refuse_rest(pos, end, nested=False)
                 if only is None:
-                    yield Event(PADDING, 0, b"", pos, pos, end - pos)
+                    yield PADDING, 0, b"", pos, pos, end - pos
                 break
 
             elements += 1
@@ -212,13 +202,13 @@ class Walk:
                     self._refuse_overrun(end)
                 if vr != b"SQ" and (vr or not is_sequence(tag)):
                     if only is None or (not stack and tag in only):
-                        yield Event(ELEMENT, tag, vr, pos, value, length)
+                        yield ELEMENT, tag, vr, pos, value, length
                     pos = value + length
                     continue
             elif tag == PIXEL_DATA or vr == b"OB" or vr == b"OW":
                 after = self._after_fragments(value, end)
                 if only is None or (not stack and tag in only):
-                    yield Event(FRAGMENTS, tag, vr, pos, value, after - value)
+                    yield FRAGMENTS, tag, vr, pos, value, after - value
                 pos = after
                 continue
             elif vr not in (b"SQ", b"UN", b""):
@@ -226,7 +216,7 @@ class Walk:
             if len(stack) >= deepest:
                 raise Refused("too-deep", f"Sequences are nested deeper than {self.limits.depth}.")
             if only is None or (not stack and tag in only):
-                yield Event(SEQUENCE, tag, vr, pos, value, length)
+                yield SEQUENCE, tag, vr, pos, value, length
             stack.append((implicit, in_items, end, undefined))
             in_items, undefined = True, length == UNDEFINED
             implicit = implicit or vr == b"UN"
@@ -247,6 +237,7 @@ class Walk:
     def _after_fragments(self, pos: int, end: int) -> int:
         """Return where the fragments that start at `pos` end (PS3.5 A.4)."""
         unpack = Struct("<HHL" if self.little else ">HHL").unpack
+        fragments = 0
         while True:
             if pos + 8 > end:
                 self._refuse_overrun(end)
@@ -257,7 +248,9 @@ class Walk:
                 return pos
             if tag != ITEM_TAG or length == UNDEFINED:
                 raise Refused("malformed", "Encapsulated pixel data holds something that is no fragment.")
-            self._count_item()
+            fragments += 1
+            if fragments > self.limits.elements:
+                raise Refused("too-many-elements", f"The pixel data has more than {self.limits.elements} fragments.")
             pos += length
 
     def _refuse_rest(self, pos: int, end: int, *, nested: bool) -> None:
@@ -274,4 +267,5 @@ class Walk:
 
 
 def _element(tag: int) -> str:
-    return f"Element ({tag >> 16:04X},{tag & 0xFFFF:04X})"
+    """Name an element of the dictionary; the tag of any other may be four bytes of text."""
+    return f"Element ({tag >> 16:04X},{tag & 0xFFFF:04X})" if tag in VRS else "An element"

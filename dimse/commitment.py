@@ -27,6 +27,7 @@ from dimse.messages import (
     Message,
     decode_dataset,
     encode_dataset,
+    put_uids,
     text_of,
 )
 from dimse.negotiation import Accepted, Proposal
@@ -144,12 +145,12 @@ def event_report_reply(message: Message, status: int) -> Message:
 
 def _referenced(transaction_uid: str, instances: Collection[Instance]) -> Dataset:
     action = Dataset()
-    action.TransactionUID = transaction_uid
+    put_uids(action, "TransactionUID", transaction_uid)
     items = []
     for instance in instances:
         item = Dataset()
-        item.ReferencedSOPClassUID = instance.sop_class_uid
-        item.ReferencedSOPInstanceUID = instance.sop_instance_uid
+        put_uids(item, "ReferencedSOPClassUID", instance.sop_class_uid)
+        put_uids(item, "ReferencedSOPInstanceUID", instance.sop_instance_uid)
         items.append(item)
     action.ReferencedSOPSequence = items
     return action

@@ -12,7 +12,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at run 
 
 from dimse.association import Association
 from dimse.errors import NotSupported, RequestFailed
-from dimse.messages import C_FIND_RQ, C_FIND_RSP, Command, decode_dataset, encode_dataset, text_of
+from dimse.messages import C_FIND_RQ, C_FIND_RSP, Command, decode_dataset, encode_dataset, put_uids, text_of
 from dimse.negotiation import Accepted, Proposal
 from dimse.peer import Peer
 from dimse.status import FIND, PENDING, SUCCESS, meaning_of
@@ -56,9 +56,9 @@ def find_instances(peer: Peer, study_uid: str, series_uid: str, sop_uids: Collec
 def _ask(association: Association, context: Accepted, study_uid: str, series_uid: str, uids: Sequence[str]) -> set[str]:
     identifier = Dataset()
     identifier.QueryRetrieveLevel = "IMAGE"
-    identifier.StudyInstanceUID = study_uid
-    identifier.SeriesInstanceUID = series_uid
-    identifier.SOPInstanceUID = list(uids)
+    put_uids(identifier, "StudyInstanceUID", study_uid)
+    put_uids(identifier, "SeriesInstanceUID", series_uid)
+    put_uids(identifier, "SOPInstanceUID", *uids)
     encoded = encode_dataset(identifier, context.transfer_syntax_uid)
     command: Command = {"CommandField": C_FIND_RQ, "AffectedSOPClassUID": STUDY_ROOT_FIND.sop_class_uid, "Priority": 0}
     request = association.ask(context, command, encoded)

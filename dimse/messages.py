@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Literal
 
+from pydicom.config import IGNORE
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom.dsutils import decode, encode
@@ -243,11 +246,16 @@ def decode_dataset(data: bytes, transfer_syntax_uid: str) -> Dataset:
     return decode(BytesIO(data), is_implicit_vr=implicit, is_little_endian=True)
 
 
-def text_of(dataset: Dataset, keyword: str) -> str:
-    """Return a UID or code of a decoded data set, empty when absent, without pydicom's checks.
+def put_uids(dataset: Dataset, keyword: str, *uids: str) -> None:
+    """Set a UID element of a data set to be sent, without pydicom's checks, which print what they do not like."""
+    tag = tag_for_keyword(keyword)
+    if tag is None:
+        raise ValueError(f"{keyword} is no keyword")
+    dataset.add(DataElement(tag, "UI", list(uids), validation_mode=IGNORE))
 
-    Those warn about a malformed value by printing it, and what a peer sends is not ours to print.
-    """
+
+def text_of(dataset: Dataset, keyword: str) -> str:
+    """Return a UID or code of a decoded data set, empty when absent, without pydicom's checks (as `put_uids`)."""
     element = dataset.get_item(keyword)
     value = element.value if element is not None else None
     text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value or "")

@@ -5,8 +5,11 @@ Nothing here knows a protocol; the modules that speak one take these as argument
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
+
+AE_TITLE = re.compile(r"[ -\[\]-~]{1,16}")
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,11 @@ class Peer:
     dimse_timeout: float | None = None
     slowest_rate: int = 16_384
     max_pdu: int = 65_536
+
+    def __post_init__(self) -> None:
+        for title in (self.ae_title, self.calling_ae_title):
+            if not AE_TITLE.fullmatch(title) or not title.strip():
+                raise ValueError(f"{title!r} is no AE title: 1 to 16 ASCII characters, no backslash (PS3.5 6.2).")
 
     def __str__(self) -> str:
         return f"{self.ae_title} ({self.host}:{self.port})"

@@ -6,6 +6,7 @@ Files are sent as they are, in the transfer syntax they are in; nothing is decod
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from dimse.peer import Instance, Peer
 from dimse.status import STORAGE, Outcome, meaning_of
 
 STORED_PER_SECOND = 20 << 20
+UID_CHARACTERS = re.compile(r"[0-9.]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,10 @@ def store(peer: Peer, instances: Sequence[Instance]) -> Iterator[StoreResult]:
         When an association cannot be opened; what has no result yet was not attempted.
     """
     for group in associations(instances):
-        proposals = tuple(dict.fromkeys(map(proposal_of, group)))
+        proposals = tuple(dict.fromkeys(map(proposal_of, filter(is_sendable, group))))
+        if not proposals:
+            yield from (_malformed(instance) for instance in group)
+            continue
         with Association.open(peer, proposals) as association:
             yield from _store_on(association, group)
 
@@ -64,16 +69,23 @@ def proposal_of(instance: Instance) -> Proposal:
     return Proposal(instance.sop_class_uid, (instance.transfer_syntax_uid,))
 
 
+def is_sendable(instance: Instance) -> bool:
+    """Say whether the UIDs of an instance fit into a request at all (PS3.5 9.1)."""
+    uids = (instance.sop_class_uid, instance.sop_instance_uid, instance.transfer_syntax_uid)
+    return all(UID_CHARACTERS.fullmatch(uid) for uid in uids)
+
+
 def associations(instances: Sequence[Instance]) -> Iterator[list[Instance]]:
     """Cut `instances` where an association would need more than 128 presentation contexts."""
     group: list[Instance] = []
     proposals: set[Proposal] = set()
     for instance in instances:
         proposal = proposal_of(instance)
-        if proposal not in proposals and len(proposals) == MAX_CONTEXTS:
-            yield group
-            group, proposals = [], set()
-        proposals.add(proposal)
+        if is_sendable(instance):
+            if proposal not in proposals and len(proposals) == MAX_CONTEXTS:
+                yield group
+                group, proposals = [], set()
+            proposals.add(proposal)
         group.append(instance)
     if group:
         yield group
@@ -99,6 +111,8 @@ def _store_on(association: Association, group: list[Instance]) -> Iterator[Store
 
 
 def _store_one(association: Association, sender: DatasetSender, instance: Instance) -> StoreResult:
+    if not is_sendable(instance):
+        return _malformed(instance)
     peer = association.peer
     proposal = proposal_of(instance)
     context = association.accepted(proposal)
@@ -123,6 +137,11 @@ def _store_one(association: Association, sender: DatasetSender, instance: Instan
     finally:
         os.close(file)
     return _result(peer, instance, association.answer(C_STORE_RSP, message_id, more_time=size / STORED_PER_SECOND))
+
+
+def _malformed(instance: Instance) -> StoreResult:
+    sentence = "An image with a malformed UID was not sent: a UID has digits and dots, at most 64. Will not retry."
+    return StoreResult(instance, None, "permanent", sentence)
 
 
 def _command(instance: Instance, message_id: int) -> Command:

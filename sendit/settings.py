@@ -73,20 +73,25 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "lockdown",
     "main",
     "watcher",
     "web",
 ]
+# The lock stands behind sessions and CSRF and before everything that answers, files included.
 MIDDLEWARE = [
+    "web.headers.HeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
+    "web.lock.LockMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.common.CommonMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "sendit.urls"
 WSGI_APPLICATION = "sendit.wsgi.application"
@@ -99,11 +104,14 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "web.context.page",
             ]
         },
     }
 ]
 STATIC_URL = "/static/"
+WHITENOISE_USE_FINDERS = True
+CSRF_FAILURE_VIEW = "web.views.access.csrf_failure"
 LANGUAGE_CODE = "en"
 TIME_ZONE: str = _v["TIME_ZONE"]
 USE_TZ = True
@@ -185,7 +193,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     {"socket_timeout": 3, "socket_connect_timeout": 2}
     if CELERY_BROKER_URL.startswith(("redis", "rediss"))
-    else {"polling_interval": 0.1}
+    else transport.OPTIONS
     if CELERY_BROKER_URL.startswith(transport.SCHEME)
     else {}
 )

@@ -131,15 +131,15 @@ def _quarantine(groups: list[dict[str, Any]]) -> Iterator[Item]:
 
 
 def _silent(processes: list[dict[str, Any]]) -> Iterator[Item]:
-    for one in processes:
-        # A worker's name holds its process number: one that was replaced falls silent and is nobody's worry.
-        if one["silent"] and one["kind"] != "worker":
-            yield Item(
-                f"The {one['kind']} {one['name']} gives no sign of life.",
-                "If it was not stopped on purpose, its log says why; `manage.py check_node` tries what it needs.",
-                "Look",
-                href="#processes",
-            )
+    # A worker's name holds its process number: one that was replaced falls silent and is nobody's worry.
     workers = [one for one in processes if one["kind"] == "worker"]
+    silent = [f"{one['kind']} {one['name']}" for one in processes if one["silent"] and one["kind"] != "worker"]
     if workers and all(one["silent"] for one in workers):
-        yield Item("No worker gives a sign of life.", "Nothing moves until one runs.", "Look", href="#processes")
+        silent.insert(0, "every worker")
+    if silent:
+        yield Item(
+            f"No sign of life from {', '.join(silent)}.",
+            "What they do stands still. If they were not stopped on purpose, the logs folder says why.",
+            "Look",
+            href="#processes",
+        )

@@ -36,7 +36,9 @@ def problems() -> list[str]:
     found = []
     if not settings.LOCKDOWN_ENABLED:
         if not bound_to_loopback(settings.SENDIT_WEB_BIND):
-            found.append("LOCKDOWN_ENABLED=no needs SENDIT_WEB_BIND=127.0.0.1:PORT: the pages would be open to the network.")
+            found.append(
+                "LOCKDOWN_ENABLED=no needs SENDIT_WEB_BIND=127.0.0.1:PORT: the pages would be open to the network."
+            )
     elif not _usable(settings.LOCKDOWN_PASSWORDS):
         found.append("LOCKDOWN_PASSWORDS is empty or holds an empty password: the pages would be open.")
     if isinstance(settings.LOCKDOWN_URL_EXCEPTIONS, str):

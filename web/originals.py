@@ -14,6 +14,10 @@ from web.throttle import source
 RIGHT = "web.view_originals"
 MASK = "•••"
 
+# Of these only the length is shown, to everybody.
+_NO_TEXT = frozenset(
+    ["AT", "FD", "FL", "OB", "OD", "OF", "OL", "OV", "OW", "SL", "SQ", "SS", "SV", "UL", "UN", "US", "UV"]
+)
 _LENGTHS = ((8, "1–8"), (16, "9–16"), (32, "17–32"), (63, "33–63"))
 
 
@@ -76,10 +80,10 @@ def _before(one: Change, revealed: bool) -> str:
 
 
 def _masked(value: str, vr: str) -> str:
-    """VR and class of length instead of a value; an absent one stays absent."""
-    if not value:
-        return ""
+    """The class of its length instead of a value; an absent one stays absent."""
+    if not value or vr in _NO_TEXT:
+        return value
     for longest, name in _LENGTHS:
         if len(value) <= longest:
-            return f"{MASK} {vr}, {name}"
-    return f"{MASK} {vr}, 64 or more"
+            return f"{MASK} {name} characters"
+    return f"{MASK} 64 characters or more"

@@ -38,8 +38,12 @@ REASONS: dict[str, Reason] = {
         "Correct the Patient ID or the Study Instance UID at the source and send again. Discard this one.",
     ),
     "not-dicom": Reason("Not a DICOM file", "The bytes are not a DICOM object.", _NOT_AN_OBJECT),
-    "empty": Reason("Empty file", "The file has no bytes: its copy may have failed.", "Send it again, then discard it."),
-    "archive": Reason("An archive", "Archives are not opened.", "Unpack it and drop the folder; then discard this one."),
+    "empty": Reason(
+        "Empty file", "The file has no bytes: its copy may have failed.", "Send it again, then discard it."
+    ),
+    "archive": Reason(
+        "An archive", "Archives are not opened.", "Unpack it and drop the folder; then discard this one."
+    ),
     "encrypted-zip": Reason(
         "An archive with a password",
         "Archives are not opened, least of all this one.",
@@ -50,7 +54,9 @@ REASONS: dict[str, Reason] = {
         "The file ends inside an element: a copy was interrupted, or the disk was full.",
         "Send the file again, then discard this one.",
     ),
-    "trailing-bytes": Reason("Bytes after the end", "Bytes follow the last element: they could hold anything.", _AT_SOURCE),
+    "trailing-bytes": Reason(
+        "Bytes after the end", "Bytes follow the last element: they could hold anything.", _AT_SOURCE
+    ),
     "malformed": Reason("Not built as DICOM asks", "An element, item or delimiter breaks PS3.5.", _AT_SOURCE),
     "unreadable": Reason(
         "Not readable", "The file could not be opened.", "Check the disk and its permissions, then requeue."
@@ -70,14 +76,18 @@ REASONS: dict[str, Reason] = {
     "bad-study-instance-uid": Reason("A bad Study Instance UID", "It is not a UID by PS3.5 9.1.", _AT_SOURCE),
     "bad-series-instance-uid": Reason("A bad Series Instance UID", "It is not a UID by PS3.5 9.1.", _AT_SOURCE),
     "no-identifiers": Reason(
-        "No identifiers", "Nothing is released without a pseudonym to put in.", "Check the identifiers' provider. Requeue."
+        "No identifiers",
+        "Nothing is released without a pseudonym to put in.",
+        "Check the identifiers' provider. Requeue.",
     ),
     "bad-identifier": Reason(
         "An identifier that does not fit",
         "The provider gave a value that its attribute cannot hold.",
         f"Correct it at the provider. {_ADJUST}",
     ),
-    "bad-recipe": Reason("The recipe cannot be used", "The recipe's file has a mistake.", f"Correct the recipe. {_ADJUST}"),
+    "bad-recipe": Reason(
+        "The recipe cannot be used", "The recipe's file has a mistake.", f"Correct the recipe. {_ADJUST}"
+    ),
     "no-original": Reason(
         "The original is gone",
         "The file is no longer in the data folder.",
@@ -89,7 +99,9 @@ REASONS: dict[str, Reason] = {
         "Look at the worker's log. Raise SENDIT_WORKER_MEMORY_BYTES and requeue, or discard it.",
     ),
     "no-progress": Reason(
-        "No progress", "Many tries did not get it any further.", "Its series' history names the error. Requeue when solved."
+        "No progress",
+        "Many tries did not get it any further.",
+        "Its series' history names the error. Requeue when solved.",
     ),
 }
 
@@ -98,4 +110,6 @@ def reason(code: str, sentence: str) -> Reason:
     """The words for `code`; `sentence` is what the pipeline said."""
     if code in REASONS:
         return REASONS[code]
-    return Reason(code.replace("-", " ").capitalize(), sentence, "Its history says more. Requeue it when the cause is gone.")
+    return Reason(
+        code.replace("-", " ").capitalize(), sentence, "Its history says more. Requeue it when the cause is gone."
+    )

@@ -73,7 +73,7 @@ def _given_out(text: str, found: Found) -> None:
         uids = released | Q(sop_instance_uid=text)
         found.series.update(Release.objects.filter(uids).values_list("image__series", flat=True).distinct()[:MOST])
     ledger = LedgerEntry.objects.filter(released | Q(patient_id=text))
-    found.cleaned.update(ledger.exclude(recipes__contains="none").values_list("series_id", flat=True)[:MOST])
+    found.cleaned.update(ledger.values_list("series_id", flat=True)[:MOST])
 
 
 def _original(text: str, found: Found) -> None:

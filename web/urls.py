@@ -1,5 +1,33 @@
-"""Addresses of the status pages."""
+"""Addresses of the status pages. No address holds a patient's value: things are named by the node's own numbers."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from web.views import access, actions, api, drops, home, images, ledger, quarantine, series
+
+urlpatterns: list[URLPattern] = [
+    path("", home.home, name="home"),
+    path("retry/", actions.retry, name="retry"),
+    path("series/", series.series_list, name="series"),
+    path("series/search/", series.search_series, name="search"),
+    path("series/<int:pk>/", series.series_detail, name="series-detail"),
+    path("series/<int:pk>/replay/", actions.replay, name="series-replay"),
+    path("series/<int:pk>/retry/", actions.retry_series, name="series-retry"),
+    path("series/<int:pk>/images/<int:number>/", images.image, name="image"),
+    path("drops/", drops.drops, name="drops"),
+    path("drops/<int:pk>/", drops.drop, name="drop"),
+    path("quarantine/", quarantine.quarantine, name="quarantine"),
+    path("quarantine/<str:code>/", quarantine.quarantine_reason, name="quarantine-reason"),
+    path("quarantine/<str:code>/requeue/", quarantine.requeue, name="quarantine-requeue"),
+    path("quarantine/<str:code>/discard/", quarantine.discard, name="quarantine-discard"),
+    path("destinations/<int:pk>/hold/", actions.destination_hold, name="destination-hold"),
+    path("destinations/<int:pk>/resume/", actions.destination_resume, name="destination-resume"),
+    path("destinations/<int:pk>/retry/", actions.destination_retry, name="destination-retry"),
+    path("ledger/", ledger.ledger, name="ledger"),
+    path("unlock/", access.unlock, name="unlock"),
+    path("login/", access.login, name="login"),
+    path("logout/", access.logout, name="logout"),
+    path("theme/", access.theme, name="theme"),
+    path("api/metrics", api.metrics, name="metrics"),
+    path("api/status", api.status, name="api-status"),
+    path("healthz", api.healthz, name="healthz"),
+]

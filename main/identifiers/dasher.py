@@ -110,6 +110,8 @@ def _accepted(reply: Reply) -> Reply:
     """`reply` if it is one to go on with; the body of an error is not read out, it may repeat what was sent."""
     if reply.status == 401:
         raise unauthorised("DASHER answered 401 to a fresh access token too.")
+    if reply.status == 408:
+        raise Transient("identifiers-slow", "DASHER answered 408, the request took too long. Will try again.")
     if reply.status == 429:
         raise Transient("identifiers-busy", "DASHER answered 429, too many requests. Will try again later.")
     if reply.status >= 500:

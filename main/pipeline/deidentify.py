@@ -22,9 +22,10 @@ from main.pipeline.next_stage import let_go
 from main.pipeline.release import create_release
 from main.storage import require_space, sync_filesystem
 
-# A chunk is committed when either is reached: statements stay few, and the first image leaves soon.
-CHUNK_IMAGES = 250
-CHUNK_SECONDS = 1.0
+# The first chunk is small, so that the first image leaves soon; each is twice as large as the one before, so that
+# statements stay few. A chunk that takes too long is committed as it is: its lease is renewed and it is seen.
+FIRST_CHUNK, LARGEST_CHUNK = 16, 512
+CHUNK_SECONDS = 5.0
 
 
 def deidentify(held: Claim[Series]) -> None:
@@ -46,8 +47,7 @@ def deidentify(held: Claim[Series]) -> None:
     if known is None:
         raise Permanent("no-identifiers", "The series has no identifiers: nothing is released without them.")
     recipes = sorted({destination.recipe for destination in destinations})
-    waiting = Image.objects.filter(series=series, status=Status.PROCESSING).select_related("batch").order_by("pk")
-    for chunk in _chunks(held, waiting.iterator(CHUNK_IMAGES), recipes, known):
+    for chunk in _chunks(held, _waiting(series), recipes, known):
         _commit(held, chunk, destinations)
     with transaction.atomic():
         held.hold()
@@ -56,10 +56,21 @@ def deidentify(held: Claim[Series]) -> None:
     reach("deidentify:committed")
 
 
+def _waiting(series: Series) -> Iterator[Image]:
+    """The images to release, read in pieces: a query left open would keep SQLite from writing meanwhile."""
+    ids = list(
+        Image.objects.filter(series=series, status=Status.PROCESSING).order_by("pk").values_list("pk", flat=True)
+    )
+    for start in range(0, len(ids), LARGEST_CHUNK):
+        piece = Image.objects.filter(pk__in=ids[start : start + LARGEST_CHUNK])
+        yield from list(piece.select_related("batch").order_by("pk"))
+
+
 class Chunk:
     """What was done since the last commit."""
 
-    def __init__(self) -> None:
+    def __init__(self, size: int) -> None:
+        self.size = size
         self.releases: list[Release] = []
         self.released: list[int] = []
         self.refused: dict[tuple[str, str], list[int]] = {}
@@ -68,14 +79,18 @@ class Chunk:
     @property
     def full(self) -> bool:
         """Whether it should be committed now."""
-        return len(self.released) >= CHUNK_IMAGES or time.monotonic() > self._until
+        return len(self.released) >= self.size or time.monotonic() > self._until
+
+    def next(self) -> Chunk:
+        """The chunk after this one."""
+        return Chunk(min(2 * self.size, LARGEST_CHUNK))
 
 
 def _chunks(
     held: Claim[Series], images: Iterator[Image], recipes: list[str], known: SeriesIdentifiers
 ) -> Iterator[Chunk]:
     require_space(settings.RELEASES_DIR)
-    chunk = Chunk()
+    chunk = Chunk(FIRST_CHUNK)
     for image in images:
         try:
             if not held.take_in_hand(str(image.pk)):
@@ -87,7 +102,7 @@ def _chunks(
         if chunk.full:
             yield chunk
             require_space(settings.RELEASES_DIR)
-            chunk = Chunk()
+            chunk = chunk.next()
     yield chunk
 
 

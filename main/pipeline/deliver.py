@@ -6,9 +6,10 @@ alone for a while (its `retry_at`), and is then tried by one worker first, so it
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -30,7 +31,7 @@ from main.pipeline.next_stage import due_at, stage_of
 from main.pipeline.release import OpenRelease, open_release
 
 # At most so many images are taken at once: the next ones may go by another worker.
-CHUNK = 250
+CHUNK = 100
 
 State = Delivery.State
 
@@ -71,7 +72,7 @@ def deliver(load: Load) -> None:
     to_prove = [release for delivery, release in opened if delivery.state == State.ACCEPTED]
     if to_send:
         by_id = {release.delivery_id: release for release in to_send}
-        sent = list(kind.send(to_send))
+        sent = list(_keeping(load, kind.send(to_send)))
         reach("deliver:sent")
         receipts += [receipt for receipt in sent if receipt.outcome != "sent"]
         accepted = [receipt for receipt in sent if receipt.outcome == "sent"]
@@ -80,7 +81,7 @@ def deliver(load: Load) -> None:
         to_prove += [by_id[one.delivery_id] for one in accepted if not sufficient(load.destination, one.proof)]
     if to_prove:
         _renew(load)
-        receipts += list(kind.prove(to_prove))
+        receipts += list(_keeping(load, kind.prove(to_prove)))
         reach("deliver:proven")
     _write(load, receipts)
     reach("deliver:committed")
@@ -146,6 +147,16 @@ def _held(load: Load, ids: Iterable[int]) -> QuerySet[Delivery]:
 def _renew(load: Load) -> None:
     if not _held(load, [one.pk for one in load.deliveries]).update(due_at=lease_end()):
         raise LostLease
+
+
+def _keeping(load: Load, receipts: Iterable[Receipt]) -> Iterator[Receipt]:
+    """Pass receipts on and renew the lease on the way: over a slow line a load takes longer than one lease."""
+    renew_at = time.monotonic() + settings.SENDIT_LEASE_SECONDS / 3
+    for receipt in receipts:
+        yield receipt
+        if time.monotonic() > renew_at:
+            _renew(load)
+            renew_at = time.monotonic() + settings.SENDIT_LEASE_SECONDS / 3
 
 
 def sufficient(destination: Destination, proof: Proof) -> bool:

@@ -55,7 +55,8 @@ def due_stages() -> dict[str, bool]:
 
 def tidy() -> int:
     """The slower part, once a minute: recover drops, clamp times, remove stale temporary files; returns what it mended."""
-    return recover(_RECOVER_AGE_SECONDS) + clamp() + _remove_temporary() + remove_finished_folders()
+    age = min(_RECOVER_AGE_SECONDS, settings.SENDIT_LEASE_SECONDS)
+    return recover(age) + clamp() + _remove_temporary() + remove_finished_folders()
 
 
 def clamp() -> int:

@@ -1,4 +1,4 @@
-"""What the tests of the association client share: a peer that is given up after a second, and how long that took."""
+"""What the tests of the association client share: a peer that is given up after two seconds, and how long that took."""
 
 from __future__ import annotations
 
@@ -11,11 +11,16 @@ import pytest
 
 from dimse import Peer
 
-SILENCE = 1.0
+SILENCE = 2.0
+
+
+def patient(server: Any) -> Peer:
+    """Return `server` as a peer, with the patience of everyday: for a rule that has nothing to do with time."""
+    return Peer(server.host, server.dicom_port, server.ae_title)
 
 
 def impatient(server: Any, **settings: Any) -> Peer:
-    """Return `server` as a peer that counts as hung after a second without progress."""
+    """Return `server` as a peer that counts as hung after two seconds without progress."""
     return Peer(server.host, server.dicom_port, server.ae_title, **{"silence_timeout": SILENCE, **settings})
 
 

@@ -12,7 +12,7 @@ from pydicom.uid import generate_uid
 from pynetdicom.sop_class import SecondaryCaptureImageStorage
 
 from dimse import CommitmentAnswer, CommitmentListener, Instance, NotSupported, RequestFailed, request_commitment, store
-from tests.dimse.conftest import impatient
+from tests.dimse.conftest import patient
 from tests.peers import Orthanc, ScriptedSCP, StoreSCP
 from tests.peers.images import make_series
 
@@ -55,7 +55,7 @@ def test_orthanc_commits_to_what_it_has_and_names_what_it_has_not(
     orthanc: Orthanc, inbox: Inbox, series: list[Instance]
 ) -> None:
     orthanc.add_modality("sendit", "SENDIT", inbox.listener.port)
-    peer = impatient(orthanc)
+    peer = patient(orthanc)
     assert all(result.outcome == "accepted" for result in store(peer, series[:2]))
 
     transaction = generate_uid()
@@ -76,15 +76,15 @@ def test_a_large_series_is_asked_for_and_answered_in_one_go(tmp_path: Path, orth
         Instance(tmp_path, SecondaryCaptureImageStorage, generate_uid(), "1.2.840.10008.1.2.1", 0) for _ in range(500)
     ]
     transaction = generate_uid()
-    assert request_commitment(impatient(orthanc), transaction, never_sent) is None
+    assert request_commitment(patient(orthanc), transaction, never_sent) is None
     answer = inbox.next()
     assert {uid for _, uid, _ in answer.failed} == {instance.sop_instance_uid for instance in never_sent}
 
 
 def test_an_answer_on_the_same_association_is_returned(tmp_path: Path, series: list[Instance]) -> None:
     with ScriptedSCP(tmp_path, commitment="same association") as scp:
-        assert all(result.outcome == "accepted" for result in store(impatient(scp), series[:1]))
-        answer = request_commitment(impatient(scp), "1.2.3", series[:2], wait=5)
+        assert all(result.outcome == "accepted" for result in store(patient(scp), series[:1]))
+        answer = request_commitment(patient(scp), "1.2.3", series[:2], wait=5)
     assert answer == CommitmentAnswer("1.2.3", [named(series[0])], [(*named(series[1]), 0x0112)])
 
 
@@ -94,8 +94,8 @@ def test_an_answer_on_a_new_association_comes_to_the_listener(
     answer_to = ("127.0.0.1", inbox.listener.port, "SENDIT")
     reasons = {series[1].sop_instance_uid: 0x0213}
     with ScriptedSCP(tmp_path, answer_to=answer_to, commitment_reasons=reasons) as scp:
-        assert all(result.outcome == "accepted" for result in store(impatient(scp), series))
-        assert request_commitment(impatient(scp), "1.2.3", series) is None
+        assert all(result.outcome == "accepted" for result in store(patient(scp), series))
+        assert request_commitment(patient(scp), "1.2.3", series) is None
         assert inbox.next() == CommitmentAnswer(
             "1.2.3", [named(series[0]), named(series[2])], [(*named(series[1]), 0x0213)]
         )
@@ -105,17 +105,17 @@ def test_a_peer_without_storage_commitment_is_said(tmp_path: Path, storescp: Sto
     with ScriptedSCP(tmp_path, commitment="absent") as scp:
         for server in (storescp, scp):
             with pytest.raises(NotSupported) as caught:
-                request_commitment(impatient(server), "1.2.3", series)
+                request_commitment(patient(server), "1.2.3", series)
             assert "no storage commitment there" in caught.value.sentence
 
 
 def test_orthanc_that_does_not_know_us_is_an_error(own_orthanc: Orthanc, series: list[Instance]) -> None:
     with pytest.raises(NotSupported) as caught:
-        request_commitment(impatient(own_orthanc), "1.2.3", series)
+        request_commitment(patient(own_orthanc), "1.2.3", series)
     assert "it may not know SENDIT. Register it there" in caught.value.sentence
 
 
 def test_a_peer_that_cannot_process_the_request_now_is_tried_again(tmp_path: Path, series: list[Instance]) -> None:
     with ScriptedSCP(tmp_path, commitment="refuse") as scp, pytest.raises(RequestFailed) as caught:
-        request_commitment(impatient(scp), "1.2.3", series)
+        request_commitment(patient(scp), "1.2.3", series)
     assert (caught.value.status, caught.value.transient) == (0x0110, True)

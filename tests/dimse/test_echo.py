@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from dimse import AssociationError, Peer, echo
-from tests.dimse.conftest import cut_off_in_time, impatient
+from tests.dimse.conftest import cut_off_in_time, impatient, patient
 from tests.peers import Dcmqrscp, Listener, Orthanc, ScriptedSCP, StoreSCP, free_port
 from tests.peers.scripted import Reject
 
 
 def test_real_peers_answer(orthanc: Orthanc, storescp: StoreSCP, dcmqrscp: Dcmqrscp) -> None:
     for server in (orthanc, storescp, dcmqrscp):
-        echo(impatient(server))
+        echo(patient(server))
 
 
 def test_a_peer_may_be_given_by_name(orthanc: Orthanc) -> None:
@@ -26,6 +26,14 @@ def test_a_name_that_does_not_resolve_is_said() -> None:
         echo(Peer("no-such-host.invalid", 104, "NOBODY", connect_timeout=1))
     assert caught.value.kind == "unreachable"
     assert "name of NOBODY (no-such-host.invalid:104) could not be resolved" in caught.value.sentence
+
+
+@pytest.mark.parametrize("title", ["", "   ", "A" * 17, "A\\B", "ORTHANÇ", "A\n"])
+def test_an_impossible_ae_title_is_refused_before_anything_is_sent(title: str) -> None:
+    with pytest.raises(ValueError, match="is no AE title"):
+        Peer("127.0.0.1", 104, title)
+    with pytest.raises(ValueError, match="is no AE title"):
+        Peer("127.0.0.1", 104, "ORTHANC", calling_ae_title=title)
 
 
 def test_a_port_without_a_listener_is_refused_and_tried_again() -> None:
@@ -61,7 +69,7 @@ def test_orthanc_that_does_not_know_us_is_a_permanent_rejection(tmp_path: Path, 
 def test_a_rejection_says_why_and_what_to_do(tmp_path: Path, reject: Reject, transient: bool, says: str) -> None:
     with ScriptedSCP(tmp_path, associate=reject) as scp:
         with pytest.raises(AssociationError) as caught:
-            echo(impatient(scp))
+            echo(patient(scp))
         assert (caught.value.kind, caught.value.transient) == ("rejected", transient)
         assert caught.value.sentence.startswith(f"SCRIPTED (127.0.0.1:{scp.dicom_port}) rejected the association: ")
         assert says in caught.value.sentence
@@ -94,4 +102,4 @@ def test_a_peer_stopped_in_its_tracks_is_cut_off_and_answers_when_it_goes_on(own
         echo(impatient(own_orthanc))
     assert caught.value.kind == "timeout"
     own_orthanc.resume()
-    echo(impatient(own_orthanc))
+    echo(patient(own_orthanc))

@@ -9,7 +9,7 @@ import pytest
 from pydicom.uid import generate_uid
 
 from dimse import AssociationError, Instance, NotSupported, Peer, RequestFailed, find_instances, store
-from tests.dimse.conftest import cut_off_in_time, impatient
+from tests.dimse.conftest import cut_off_in_time, impatient, patient
 from tests.peers import Dcmqrscp, Listener, Orthanc, ScriptedSCP, StoreSCP
 from tests.peers.images import make_series
 from tests.peers.scripted import LIE
@@ -29,22 +29,22 @@ def test_real_archives_have_what_they_were_sent_and_not_the_rest(
     series = make_series(tmp_path, count, size=128)
     sent = series[: max(1, count - 3)]
     for server in (orthanc, dcmqrscp):
-        peer = impatient(server)
+        peer = patient(server)
         assert all(result.outcome == "accepted" for result in store(peer, sent))
         assert ask(peer, series, generate_uid()) == {instance.sop_instance_uid for instance in sent}
 
 
 def test_an_image_of_another_series_is_not_found(tmp_path: Path, orthanc: Orthanc) -> None:
     one, other = make_series(tmp_path / "a", 1, size=128), make_series(tmp_path / "b", 1, size=128)
-    assert all(result.outcome == "accepted" for result in store(impatient(orthanc), one + other))
-    assert ask(impatient(orthanc), one, other[0].sop_instance_uid) == {one[0].sop_instance_uid}
+    assert all(result.outcome == "accepted" for result in store(patient(orthanc), one + other))
+    assert ask(patient(orthanc), one, other[0].sop_instance_uid) == {one[0].sop_instance_uid}
 
 
 def test_a_peer_that_lied_is_found_out(tmp_path: Path) -> None:
     series = make_series(tmp_path / "series", 3, size=128)
     with ScriptedSCP(tmp_path, script={1: LIE}) as scp:
-        assert all(result.outcome == "accepted" for result in store(impatient(scp), series))
-        assert ask(impatient(scp), series) == {series[0].sop_instance_uid, series[2].sop_instance_uid}
+        assert all(result.outcome == "accepted" for result in store(patient(scp), series))
+        assert ask(patient(scp), series) == {series[0].sop_instance_uid, series[2].sop_instance_uid}
 
 
 def test_nothing_asked_is_nothing_found_and_no_association() -> None:
@@ -54,7 +54,7 @@ def test_nothing_asked_is_nothing_found_and_no_association() -> None:
 def test_a_peer_without_queries_is_said(tmp_path: Path, storescp: StoreSCP) -> None:
     series = make_series(tmp_path, 1, size=128)
     with pytest.raises(NotSupported) as caught:
-        ask(impatient(storescp), series)
+        ask(patient(storescp), series)
     assert "does not support the SOP class (Study Root C-FIND)" in caught.value.sentence
 
 
@@ -63,16 +63,16 @@ def test_a_failed_query_is_an_error_and_not_an_empty_answer(tmp_path: Path, stat
     series = make_series(tmp_path / "series", 1, size=128)
     with ScriptedSCP(tmp_path, find_status=status) as scp:
         with pytest.raises(RequestFailed) as caught:
-            ask(impatient(scp), series)
+            ask(patient(scp), series)
         assert (caught.value.status, caught.value.transient) == (status, transient)
 
 
 def test_a_peer_that_answers_with_matches_for_ever_is_left(tmp_path: Path) -> None:
     series = make_series(tmp_path / "series", 2, size=128)
     with ScriptedSCP(tmp_path, endless_matches=True) as scp:
-        assert all(result.outcome == "accepted" for result in store(impatient(scp), series))
+        assert all(result.outcome == "accepted" for result in store(patient(scp), series))
         with pytest.raises(AssociationError) as caught:
-            ask(impatient(scp), series)
+            ask(patient(scp), series)
         assert caught.value.kind == "protocol"
 
 
@@ -81,3 +81,11 @@ def test_a_silent_peer_is_cut_off(tmp_path: Path) -> None:
     with Listener() as listener, pytest.raises(AssociationError) as caught, cut_off_in_time():
         ask(impatient(listener), series)
     assert caught.value.kind == "timeout"
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_malformed_uid_is_asked_for_like_any_other_and_never_printed(
+    tmp_path: Path, orthanc: Orthanc, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert find_instances(patient(orthanc), "1.2.03", "not a UID", ["1.2..3", "A^B"]) == set()
+    assert "A^B" not in caplog.text

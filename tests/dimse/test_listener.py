@@ -26,7 +26,7 @@ from pynetdicom.sop_class import (
 from dimse import CommitmentListener, Peer, echo
 from tests.peers.server import program, wait_for
 
-SILENCE = 1.0
+SILENCE = 2.0
 
 
 class Answers:
@@ -162,6 +162,16 @@ def test_a_stranger_is_closed_in_time(listener: CommitmentListener, opening: byt
         while stranger.recv(1000):
             pass
     echo(Peer("127.0.0.1", listener.port, "SENDIT"))
+
+
+@pytest.mark.parametrize("kind", [1, 4, 99])
+def test_a_pdu_larger_than_agreed_or_of_no_kind_ends_the_connection_at_once(
+    listener: CommitmentListener, kind: int
+) -> None:
+    with socket.create_connection(("127.0.0.1", listener.port), timeout=SILENCE / 2) as stranger:
+        stranger.sendall(struct.pack(">BxI", kind, 0xFFFFFFFF))
+        while stranger.recv(1000):
+            pass
 
 
 def test_a_stranger_that_drips_is_closed_in_time(listener: CommitmentListener) -> None:

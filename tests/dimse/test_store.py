@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from pydicom.uid import generate_uid
 
 from dimse import Instance, store
 from dimse.store import associations
-from tests.dimse.conftest import impatient
+from tests.dimse.conftest import patient
 from tests.peers import Dcmqrscp, Orthanc, ScriptedSCP, StoreSCP
 from tests.peers.images import dataset_bytes, describe, make_series
 
@@ -56,7 +57,7 @@ def of_every_syntax(folder: Path) -> list[Instance]:
 
 def test_a_series_arrives_in_orthanc_byte_for_byte(tmp_path: Path, orthanc: Orthanc) -> None:
     series = make_series(tmp_path, 5)
-    results = list(store(impatient(orthanc), series))
+    results = list(store(patient(orthanc), series))
     assert [(result.instance, result.status, result.outcome, result.sentence) for result in results] == [
         (instance, 0x0000, "accepted", "") for instance in series
     ]
@@ -70,7 +71,7 @@ def test_every_transfer_syntax_passes_unchanged_over_one_association(tmp_path: P
     instances = of_every_syntax(tmp_path / "images")
     assert len({instance.transfer_syntax_uid for instance in instances}) == len(EVERY_SYNTAX)
     with ScriptedSCP(tmp_path) as scp:
-        assert {result.outcome for result in store(impatient(scp), instances)} == {"accepted"}
+        assert {result.outcome for result in store(patient(scp), instances)} == {"accepted"}
         assert scp.associations == 1
         assert scp.kept == {instance.sop_instance_uid: dataset_bytes(instance) for instance in instances}
 
@@ -78,10 +79,10 @@ def test_every_transfer_syntax_passes_unchanged_over_one_association(tmp_path: P
 def test_real_archives_take_every_transfer_syntax(tmp_path: Path, orthanc: Orthanc, storescp: StoreSCP) -> None:
     for server in (orthanc, storescp):
         instances = of_every_syntax(tmp_path / server.name)
-        results = {result.instance.path.name: result.outcome for result in store(impatient(server), instances)}
+        results = {result.instance.path.name: result.outcome for result in store(patient(server), instances)}
         assert results == dict.fromkeys(EVERY_SYNTAX, "accepted")
     for instance in of_every_syntax(tmp_path / "again"):
-        assert [result.outcome for result in store(impatient(orthanc), [instance])] == ["accepted"]
+        assert [result.outcome for result in store(patient(orthanc), [instance])] == ["accepted"]
         stored = orthanc.instance_file(instance.sop_instance_uid)
         assert stored is not None
         # Not compared as bytes: dcmtk writes some sequences and paddings anew when it takes a data set apart.
@@ -92,14 +93,14 @@ def test_real_archives_take_every_transfer_syntax(tmp_path: Path, orthanc: Ortha
 
 def test_dcmqrscp_takes_a_series(tmp_path: Path, dcmqrscp: Dcmqrscp) -> None:
     series = make_series(tmp_path, 3, size=128)
-    assert [result.outcome for result in store(impatient(dcmqrscp), series)] == ["accepted"] * 3
+    assert [result.outcome for result in store(patient(dcmqrscp), series)] == ["accepted"] * 3
 
 
 @pytest.mark.parametrize("max_pdu", [4096, 16382, 65_536, 0])
 def test_pdus_keep_to_the_size_that_the_peer_receives(tmp_path: Path, max_pdu: int) -> None:
     series = make_series(tmp_path / "series", 2)
     with ScriptedSCP(tmp_path, max_pdu=max_pdu) as scp:
-        assert [result.outcome for result in store(impatient(scp), series)] == ["accepted"] * 2
+        assert [result.outcome for result in store(patient(scp), series)] == ["accepted"] * 2
         assert scp.kept == {instance.sop_instance_uid: dataset_bytes(instance) for instance in series}
         largest = max(size for kind, size in _pdus(scp.wire.read_bytes()) if kind == 0x04)
         assert largest <= (max_pdu or 131_072)
@@ -112,14 +113,14 @@ def test_data_sets_of_every_size_arrive_whole(tmp_path: Path, size: int) -> None
     uid = generate_uid()
     instance = Instance(path, CT, uid, "1.2.840.10008.1.2.1", 4)
     with ScriptedSCP(tmp_path) as scp:
-        assert [result.outcome for result in store(impatient(scp), [instance] * 2)] == ["accepted"] * 2
+        assert [result.outcome for result in store(patient(scp), [instance] * 2)] == ["accepted"] * 2
         assert scp.received == [(uid, path.read_bytes()[4:])] * 2
 
 
 def test_a_peer_without_the_transfer_syntax_is_a_permanent_refusal_of_these_images_only(tmp_path: Path) -> None:
     instances = of_every_syntax(tmp_path / "images")
     with ScriptedSCP(tmp_path, transfer_syntaxes=["1.2.840.10008.1.2", "1.2.840.10008.1.2.1"]) as scp:
-        results = {result.instance.path.name: result for result in store(impatient(scp), instances)}
+        results = {result.instance.path.name: result for result in store(patient(scp), instances)}
     assert {name for name, result in results.items() if result.outcome == "accepted"} == set(EVERY_SYNTAX[:2])
     refused = results["693_J2KI.dcm"]
     assert (refused.outcome, refused.status) == ("permanent", None)
@@ -130,7 +131,7 @@ def test_a_peer_without_the_transfer_syntax_is_a_permanent_refusal_of_these_imag
 def test_a_peer_without_the_sop_class_is_a_permanent_refusal(tmp_path: Path) -> None:
     series = make_series(tmp_path / "series", 1, size=128)
     with ScriptedSCP(tmp_path, sop_classes=[MR]) as scp:
-        (result,) = store(impatient(scp), series)
+        (result,) = store(patient(scp), series)
     assert result.outcome == "permanent"
     assert "does not support the SOP class" in result.sentence
 
@@ -145,17 +146,28 @@ def test_more_than_128_contexts_take_several_associations_and_keep_the_order(tmp
     ]
     assert [len(group) for group in associations(many)] == [128, 128, 44]
     with ScriptedSCP(tmp_path, sop_classes=[CT, MR]) as scp:
-        results = list(store(impatient(scp), many))
+        results = list(store(patient(scp), many))
         assert scp.associations == 3
     assert [result.instance for result in results] == many
     assert [n for n, result in enumerate(results) if result.outcome == "accepted"] == [0, 299]
+
+
+@pytest.mark.parametrize("uid", ["", "1.2." + "3" * 200, "1.2/../3", "1.2 3", "1.2.3\x00", "é"])
+def test_a_malformed_uid_stops_nothing_else_and_is_not_repeated(tmp_path: Path, orthanc: Orthanc, uid: str) -> None:
+    series = make_series(tmp_path, 2, size=128)
+    for field in ("sop_class_uid", "sop_instance_uid", "transfer_syntax_uid"):
+        malformed = replace(series[0], **{field: uid})
+        results = list(store(patient(orthanc), [malformed, series[1]]))
+        assert [result.outcome for result in results] == ["permanent", "accepted"]
+        assert len(uid) < 2 or uid not in results[0].sentence
+        assert [result.outcome for result in store(patient(orthanc), [malformed])] == ["permanent"]
 
 
 def test_a_file_that_is_gone_or_empty_stops_nothing_else(tmp_path: Path, orthanc: Orthanc) -> None:
     series = make_series(tmp_path, 4, size=128)
     series[1].path.unlink()
     series[2].path.write_bytes(series[2].path.read_bytes()[: series[2].dataset_offset])
-    results = list(store(impatient(orthanc), series))
+    results = list(store(patient(orthanc), series))
     assert [result.outcome for result in results] == ["accepted", "permanent", "permanent", "accepted"]
     assert not any(str(tmp_path) in result.sentence for result in results)
 
@@ -163,7 +175,7 @@ def test_a_file_that_is_gone_or_empty_stops_nothing_else(tmp_path: Path, orthanc
 def test_stopping_half_way_leaves_the_peer_with_what_was_sent(tmp_path: Path) -> None:
     series = make_series(tmp_path / "series", 3, size=128)
     with ScriptedSCP(tmp_path) as scp:
-        results = store(impatient(scp), series)
+        results = store(patient(scp), series)
         next(results)
         results.close()
         assert scp.instances() == [series[0].sop_instance_uid]

@@ -1,6 +1,6 @@
 """A stand-in for DASHER: a real HTTP server that speaks its format, checks what it gets, and fails when told to.
 
-By hand: `python tests/identifiers/dasher_standin.py` prints the settings to use, then every fault it can be told.
+By hand: `python -m tests.identifiers.dasher_standin` prints the settings to use, then every fault it can be told.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import re
 import socket
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -61,6 +62,7 @@ FAULTS = (
     "refresh-garbled",
     "400",
     "404",
+    "408",
     "429",
     "500",
     "500-once",
@@ -240,7 +242,7 @@ class _Handler(BaseHTTPRequestHandler):
         fault = self.dasher.fault
         if fault.endswith("-once"):
             self.dasher.fault = ""
-        if fault in {"400", "401-once", "401-always", "404", "429", "500", "500-once"}:
+        if fault in {"400", "401-once", "401-always", "404", "408", "429", "500", "500-once"}:
             # Services like to repeat what was wrong: this one repeats everything it was sent.
             self._send(int(fault[:3]), {"error": "refused", "headers": dict(self.headers)})
         elif fault == "hang":
@@ -308,7 +310,7 @@ class _Handler(BaseHTTPRequestHandler):
 def main() -> None:
     """Run until Ctrl-C; a line on standard input is the fault from then on."""
     dasher = Dasher().start()
-    tokens = dasher.write_token_file(Path("dasher-tokens.json").absolute())
+    tokens = dasher.write_token_file(Path(tempfile.mkdtemp(prefix="dasher-"), "tokens.json"))
     sys.stdout.write(f"DEIDENTIFY_RESTFUL=yes DASHER_URL={dasher.url} STANFORD_CLIENT_SECRETS={tokens}\n")
     sys.stdout.write(f"Faults, one a line; an empty line ends it: {' '.join(FAULTS)}\n")
     sys.stdout.flush()

@@ -28,6 +28,7 @@ def code_of(provider: Provider, kind: type[PipelineError]) -> str:
     [
         ("500", "identifiers-away"),
         ("hang-up", "identifiers-away"),
+        ("408", "identifiers-slow"),
         ("429", "identifiers-busy"),
         ("hang", "identifiers-slow"),
         ("drip-header", "identifiers-slow"),
@@ -95,6 +96,13 @@ def test_values_and_tokens_go_over_tls_only(settings: Any, token_file: Path) -> 
 
     with pytest.raises(Transient, match="https:// only"):
         Provider().identify(asking())
+
+
+def test_a_proxy_gets_nothing_that_is_not_encrypted(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+
+    assert provider.identify(asking()).values
 
 
 def test_a_certificate_that_is_not_trusted_gets_nothing(dasher: Dasher, tmp_path: Path) -> None:

@@ -27,6 +27,8 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at run 
 
 from tests.peers.server import free_port
 
+STOPS_WITHIN = 0.01
+
 Commitment = Literal["new association", "same association", "refuse", "absent"]
 
 
@@ -34,12 +36,13 @@ Commitment = Literal["new association", "same association", "refuse", "absent"]
 class Answer:
     """Answer a C-STORE with `status`; what is not kept is gone, whatever the status said.
 
-    `sop_instance_uid` answers for another instance than the one that was sent.
+    `sop_instance_uid` answers for another instance than the one that was sent; `after` seconds pass before it answers.
     """
 
     status: int = 0x0000
     keep: bool = True
     sop_instance_uid: str = ""
+    after: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -144,7 +147,9 @@ class ScriptedSCP:
             (evt.EVT_C_FIND, self._on_find),
             (evt.EVT_N_ACTION, self._on_commitment),
         ]
-        self._server = self._ae.start_server(("127.0.0.1", self.dicom_port), block=False, evt_handlers=handlers)
+        self._server = self._ae.make_server(("127.0.0.1", self.dicom_port), evt_handlers=handlers)
+        self._ae._servers.append(self._server)  # as `start_server` does, whose servers take half a second to stop
+        threading.Thread(target=self._server.serve_forever, args=(STOPS_WITHIN,), daemon=True).start()
         return self
 
     def stop(self) -> None:
@@ -199,6 +204,7 @@ class ScriptedSCP:
             if action == DROP_THE_ANSWER or (isinstance(action, Answer) and action.keep):
                 self.kept[uid] = data
         if isinstance(action, Answer):
+            self._released.wait(action.after)
             return _status(action)
         if action.kind == "hang":
             self._hang()

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from django import template
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from main.models import Event
+
 register = template.Library()
 
-_UNITS = ((86400 * 365, "y"), (86400, "d"), (3600, "h"), (60, "min"))
+_UNITS = ((86400 * 365, "y"), (86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 TONE = {
     "NEW": "info",
     "PROCESSING": "info",
@@ -32,9 +33,34 @@ WORD = {
     "EXCLUDED": "Excluded",
 }
 
+HAPPENED = {
+    "new-images": "New images",
+    "held-files": "Files held for a person",
+    "proven": "Arrival proven",
+    "unproven": "Arrival not proven",
+    "blocked": "Refused",
+    "retry": "Retried",
+    "replay": "Replayed",
+    "cleaned": "Cleaned up",
+    "reveal": "Original values shown",
+    "search": "Found by an original value",
+}
+_EVENT_TONES = {
+    "blocked": "bad",
+    "stopped": "bad",
+    "waiting": "warn",
+    "delayed": "warn",
+    "unproven": "warn",
+    "held-files": "warn",
+    "proven": "good",
+    "cleaned": "good",
+    "reveal": "eye",
+    "search": "eye",
+}
+
 
 @register.simple_tag(takes_context=True)
-def ago(context: template.Context, at: datetime | str | None) -> SafeString | str:
+def ago(context: template.Context, at: datetime | str | None, suffix: str = "") -> SafeString | str:
     """A time as its distance from now, with the time itself as title. In live blocks the script writes the distance."""
     if isinstance(at, str):
         try:
@@ -43,24 +69,24 @@ def ago(context: template.Context, at: datetime | str | None) -> SafeString | st
             at = None
     if at is None:
         return ""
-    local = timezone.localtime(at)
-    text = "" if context.get("live") else distance((timezone.now() - at).total_seconds())
     return format_html(
-        '<time datetime="{}" title="{}">{}</time>',
+        '<time datetime="{}" title="{}" data-form="{}">{}</time>',
         at.isoformat(timespec="seconds"),
-        local.strftime("%Y-%m-%d %H:%M:%S %Z"),
-        text,
+        timezone.localtime(at).strftime("%Y-%m-%d %H:%M:%S %Z"),
+        suffix,
+        "" if context.get("live") else distance((timezone.now() - at).total_seconds(), suffix),
     )
 
 
-def distance(seconds: float) -> str:
-    """`12 min` or `3 d`; a moment is `now`."""
-    if seconds < 5:
+def distance(seconds: float, suffix: str = "") -> str:
+    """`12 min`, `12 min ago` or `in 12 min`; a moment is `now`."""
+    if abs(seconds) < 5:
         return "now"
-    for length, name in _UNITS:
-        if seconds >= length:
-            return f"{int(seconds // length)} {name}"
-    return f"{int(seconds)} s"
+    whole = int(abs(seconds))
+    text = next((f"{whole // length} {name}" for length, name in _UNITS if whole >= length), "")
+    if seconds < 0:
+        return f"in {text}"
+    return f"{text} {suffix}".strip()
 
 
 @register.filter
@@ -100,6 +126,16 @@ def word(status: str) -> str:
 
 
 @register.filter
-def get(mapping: dict[Any, Any], key: Any) -> Any:
-    """Look up `key`."""
-    return mapping.get(key)
+def happened(event: Event) -> str:
+    """What an event was, in words."""
+    if event.kind == "status":
+        return WORD.get(event.to_status, event.to_status)
+    return HAPPENED.get(event.kind, event.kind.replace("-", " ").capitalize())
+
+
+@register.filter
+def event_tone(event: Event) -> str:
+    """The colour class of an event."""
+    if event.kind == "status":
+        return {"SENT": "good", "DONE": "good", "QUARANTINED": "bad"}.get(event.to_status, "")
+    return _EVENT_TONES.get(event.kind, "")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db.models import Count, Exists, OuterRef
+from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_http_methods, require_safe
@@ -21,20 +21,20 @@ PAGE, FILES = 25, 100
 
 # The columns of a balance: where a file can be, in the order of the table, and how that looks.
 PLACES: tuple[tuple[str, str, str], ...] = (
-    ("NEW", "registered", "info"),
+    ("NEW", "waiting for identifiers", "info"),
     ("PROCESSING", "in de-identification", "info"),
     ("DONEPROCESSING", "released, being delivered", "info"),
     ("SENT", "delivered and proven", "good"),
     ("DONE", "being cleaned up", "good"),
     ("cleaned", "cleaned up", "good"),
     ("EXCLUDED", "excluded", "quiet"),
-    ("QUARANTINED", "image in quarantine", "bad"),
-    ("conflict", "conflict", "bad"),
+    ("QUARANTINED", "in quarantine", "bad"),
+    ("conflict", "in conflict", "bad"),
     ("unreadable", "damaged or unreadable", "bad"),
     ("not-dicom", "not DICOM", "warn"),
     ("duplicate", "duplicate", "quiet"),
     ("dicomdir", "DICOMDIR", "quiet"),
-    ("system", "system file", "quiet"),
+    ("system", "of the system", "quiet"),
     ("discarded", "discarded by a person", "quiet"),
 )
 
@@ -94,9 +94,9 @@ def drops(request: HttpRequest) -> HttpResponse:
     if request.GET.get("state") == "register":
         rows = rows.filter(stage="register")
     elif request.GET.get("state") == "held":
-        held = Exists(FileOutcome.objects.filter(batch=OuterRef("pk"), held=True))
-        images = Exists(Image.objects.filter(batch=OuterRef("pk"), status=Status.QUARANTINED))
-        rows = rows.filter(held | images)
+        files = FileOutcome.objects.filter(held=True).values("batch")
+        images = Image.objects.filter(status=Status.QUARANTINED).values("batch")
+        rows = rows.filter(Q(pk__in=files) | Q(pk__in=images))
     page = paging.by_time(rows, request.GET, PAGE, "received_at")
     context = {"page": page, "drops": ledgered(page.rows), "state": request.GET.get("state", "")}
     return answer(request, "web/drops.html", context)
@@ -110,9 +110,7 @@ def drop(request: HttpRequest, pk: int) -> HttpResponse:
     if revealed:
         originals.note_reveal(request, "The names of the drop's files were shown.", batch_id=batch.pk)
     page = paging.by_id(FileOutcome.objects.filter(batch=batch), request.GET, FILES)
-    by_series = (
-        Image.objects.filter(batch=batch).values("series", "series__modality", "status").annotate(n=Count("id"))
-    )
+    by_series = Image.objects.filter(batch=batch).values("series", "series__modality", "status").annotate(n=Count("id"))
     series: dict[int, dict[str, object]] = {}
     for row in by_series.order_by("series"):
         one = series.setdefault(row["series"], {"pk": row["series"], "modality": row["series__modality"], "counts": []})

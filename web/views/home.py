@@ -39,7 +39,8 @@ def home(request: HttpRequest) -> HttpResponse:
         "destinations": destinations,
         "processes": [one for one in processes if one["kind"] != "watcher" and not _replaced(one)],
         "disk": disk,
-        "disk_used": disk["total"] - disk["free"],
+        "disk_used": round(disk["total"] - disk["free"], -8),
+        "disk_high": max(0, disk["total"] - disk["required"]),
         "drops": recent_drops(),
     }
     return answer(request, "web/home.html", context)
@@ -52,11 +53,15 @@ def recent_drops() -> list[Ledgered]:
 
 def _box(stage: StageCount) -> dict[str, object]:
     slow = stage.oldest_seconds > SLOW[stage.stage] and stage.waiting
-    where = reverse("drops") + "?state=register" if stage.stage == "register" else f"{reverse('series')}?stage={stage.stage}"
+    where = (
+        reverse("drops") + "?state=register"
+        if stage.stage == "register"
+        else f"{reverse('series')}?stage={stage.stage}"
+    )
     return {
         "stage": stage,
         "name": NAMES[stage.stage],
-        "unit": "drops" if stage.stage == "register" else "series",
+        "unit": "series" if stage.stage != "register" else "drop" if stage.waiting == 1 else "drops",
         "tone": "bad" if stage.errors else "warn" if slow else "busy" if stage.waiting else "idle",
         "href": where,
     }

@@ -50,6 +50,7 @@ class Command(NodeCommand):
     """Run the demonstration."""
 
     help = "Send a synthetic study the whole way; show its header before and after; prove that nobody is in it."
+    requires_migrations_checks = False
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the size and the patience."""
@@ -146,10 +147,10 @@ def _running_node(console: Console, seconds: float) -> Iterator[None]:
         node = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         try:
             until = time.monotonic() + seconds
-            while not _node_runs():
+            while not (_node_runs() and (settings.RUN_DIR / "node.json").exists()):
                 if node.poll() is not None or time.monotonic() > until:
                     raise CommandError("The node does not start: see logs/demo.log in the data folder.", returncode=2)
-                time.sleep(0.1)  # waits for its lock
+                time.sleep(0.1)  # waits until it has migrated the database and started its programs
             yield
         finally:
             node.send_signal(signal.SIGTERM)

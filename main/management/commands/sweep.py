@@ -60,7 +60,7 @@ class Command(NodeCommand):
             )
             if time.monotonic() >= next_tidy:
                 tidy()
-                return time.monotonic() + _TIDY_SECONDS
+                return time.monotonic() + min(_TIDY_SECONDS, settings.SENDIT_LEASE_SECONDS)
         except Error as error:
             log.warning("The sweep could not use the database (%s); it goes on.", type(error).__name__)
         except Exception as error:  # noqa: BLE001 - whatever the broker raises, the sweeper must live

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import ExitStack
 from typing import Any
 
 from django.conf import settings
@@ -40,17 +41,20 @@ class Command(BaseCommand):
         self.stdout.write(f"The watcher is running{_named(started)} and watches {folders}. Its log is {log_file()}.")
 
     def _watch(self) -> None:
-        try:
-            with process.held(pid_file()):
-                daemon = make_daemon()
-                for number in (signal.SIGTERM, signal.SIGINT):
-                    signal.signal(number, daemon.stop)
-                daemon.run()
-        except OSError as error:
-            raise CommandError(f"The pid file {pid_file()} cannot be used ({os.strerror(error.errno or 0)}).") from None
-        except process.AlreadyRunning:
-            found = process.holder(pid_file())
-            raise CommandError(f"The watcher is running already{_named(found)}. Stop it with watcher_stop.") from None
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(process.held(pid_file()))
+            except OSError as error:
+                raise CommandError(f"{pid_file()} cannot be used ({os.strerror(error.errno or 0)}).") from None
+            except process.AlreadyRunning:
+                found = process.holder(pid_file())
+                raise CommandError(
+                    f"The watcher is running already{_named(found)}. Stop it with watcher_stop."
+                ) from None
+            daemon = make_daemon()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, daemon.stop)
+            daemon.run()
 
 
 def _named(found: process.Holder | None) -> str:
