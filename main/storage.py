@@ -48,7 +48,13 @@ def remove_file(path: Path) -> None:
 
 
 def remove_empty_folders(folder: Path) -> None:
-    """Remove `folder` and the folders below it as far as they are empty."""
-    for root, _, _ in os.walk(folder, topdown=False):
+    """Remove `folder` and the folders below it as far as they are empty, however deep."""
+    waiting, found = [folder], []
+    while waiting:
+        current = waiting.pop()
+        found.append(current)
+        with suppress(OSError), os.scandir(current) as entries:
+            waiting += [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
+    for path in reversed(found):
         with suppress(OSError):
-            os.rmdir(root)
+            os.rmdir(path)

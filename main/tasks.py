@@ -16,13 +16,17 @@ from main import bells, work
 from main.heartbeat import beat
 from main.pipeline.take import take
 
+# A bell's work ends after so long and rings again, so that a worker that is told to stop does so soon.
+SECONDS = 5.0
+
 
 def _bell(stage: str) -> Any:
     @shared_task(name=f"main.tasks.work_{stage}", ignore_result=True)
     def bell() -> None:
         close_old_connections()
-        work.drain(stage)
         beat("worker", f"{os.uname().nodename}-{os.getpid()}")
+        if not work.drain(stage, SECONDS):
+            bells.ring(stage)
 
     return bell
 

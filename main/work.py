@@ -49,17 +49,14 @@ STAGES: dict[str, Stage] = {
 ORDER = ("register", "identify", "deidentify", "deliver", "cleanup")
 
 
-def drain(first: str = "register", seconds: float = 30.0) -> int:
-    """Work from stage `first` on to the last until nothing is due or `seconds` have passed; returns items worked on."""
+def drain(first: str = "register", seconds: float = 30.0) -> bool:
+    """Work from stage `first` on to the last until nothing is due (True) or `seconds` have passed (False)."""
     until = time.monotonic() + seconds
-    worked = 0
-    start = ORDER.index(first)
-    while time.monotonic() < until:
-        done = sum(work_one(stage) for stage in ORDER[start:])
-        if not done:
-            break
-        worked += done
-    return worked
+    stages = ORDER[ORDER.index(first) :]
+    while sum(work_one(stage) for stage in stages):
+        if time.monotonic() > until:
+            return False
+    return True
 
 
 def work_one(stage: str, pk: int | None = None) -> bool:

@@ -234,7 +234,9 @@ class Transport(virtual.Transport):
     polling_interval = 0.1
     driver_type = "sendit"
     driver_name = "folder"
-    implements = virtual.Transport.implements.extend(exchange_type=frozenset(["direct"]))
+    # Asynchronous, because only then each pool process of a Celery worker has a pipe of its own. Otherwise they share one
+    # under a lock, which a process that is killed while it waits for work takes into its grave: the worker stands still.
+    implements = virtual.Transport.implements.extend(asynchronous=True, exchange_type=frozenset(["direct"]))
 
     def __init__(self, client: Any, **kwargs: Any) -> None:
         super().__init__(client, **kwargs)
@@ -254,6 +256,16 @@ class Transport(virtual.Transport):
         if self.folder.exists() and not os.access(self.folder, os.R_OK | os.W_OK | os.X_OK):
             raise BrokerUnavailable(f"The broker's folder {self.folder} cannot be read and written by this process.")
         return super().establish_connection()
+
+    def register_with_event_loop(self, connection: Any, loop: Any) -> None:
+        """Have a Celery worker's event loop look for messages every `polling_interval` seconds."""
+        loop.call_repeatedly(self.polling_interval, self._look)
+
+    def _look(self) -> None:
+        """Deliver what the prefetch limit lets through."""
+        with suppress(Empty):
+            while True:
+                self.cycle.get(self._deliver)
 
     def drain_events(self, connection: Any, timeout: float | None = None, **kwargs: Any) -> None:
         """Deliver one message, looking often at first and then every `polling_interval` seconds.

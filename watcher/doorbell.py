@@ -26,8 +26,8 @@ from watchdog.events import (
 from watchdog.observers.inotify import InotifyObserver
 from watchdog.observers.inotify_move_event_grouper import InotifyMoveEventGrouper
 
+from main.names import is_unfinished
 from watcher.mounts import filesystem_type, is_network
-from watcher.names import is_unfinished
 
 PROBE_PREFIX = ".sendit-probe-"
 PROBE_SECONDS = 2.0

@@ -3,7 +3,7 @@
 Pure logic over scans with a clock that is passed in: no Django, no watchdog, no disk. Only monotonic seconds are
 compared; times of files are mere fingerprints: neither a clock that jumps nor a file server with another time matters.
 
-A **folder** is finished when its name is (see `watcher.names`) and one of these holds:
+A **folder** is finished when its name is (see `main.names`) and one of these holds:
 
 - it arrived by a rename, that is, it was seen under an unfinished name or moved in as a whole: it is taken at once;
 - nothing inside it has changed for the settle time, because somebody may be filling it in place.
@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from watcher.names import is_system, is_unfinished
+from main.names import is_system, is_unfinished
 from watcher.words import Answer, Drop, Entry, Kind, Look, Reason
 
 SETTLE_SECONDS = 2.0

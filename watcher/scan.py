@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
-from watcher.names import is_system, is_unfinished
+from main.names import is_system, is_unfinished
 from watcher.words import Entry, Inside, Kind, Look
 
 

@@ -11,7 +11,7 @@ import fcntl
 import os
 import signal
 
-from watcher.names import is_system
+from main.names import is_system
 
 
 def has_writer(path: str) -> bool:

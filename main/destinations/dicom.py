@@ -128,7 +128,7 @@ class Kind:
 
     def _ask_commitment(self, releases: Sequence[OpenRelease]) -> None:
         """Ask, and wait a little: most peers answer at once."""
-        transaction_uid = str(generate_uid(prefix="2.25."))
+        transaction_uid = str(generate_uid(prefix=None))
         Commitment.ask(self.name, transaction_uid, [release.sop_instance_uid for release in releases])
         answer = dimse.request_commitment(self.peer, transaction_uid, [_instance(release) for release in releases])
         if answer is not None:
@@ -149,7 +149,7 @@ def _instance(release: OpenRelease) -> dimse.Instance:
 
 
 def _receipt(release: OpenRelease, result: dimse.StoreResult) -> Receipt:
-    """A warning, and an answer that never came, count as sent: what is really there, the proof finds out."""
+    """A warning counts as sent: what is really there, the proof finds out. Without an answer the same bytes go again."""
     code = f"status-{result.status:04x}" if result.status else "no-answer"
     if result.outcome in ("accepted", "warning"):
         return Receipt(release.delivery_id, "sent", Proof.ACCEPTED)

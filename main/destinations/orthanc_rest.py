@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -10,6 +12,7 @@ import requests
 from main.destinations import Receipt
 from main.errors import Permanent, Transient
 from main.models.delivery import Proof
+from main.pipeline.difference import differing_keywords
 from main.pipeline.release import OpenRelease
 
 _PIECE = 1 << 18
@@ -39,7 +42,9 @@ class OrthancRest:
         for release in releases:
             orthanc_id = known.get(release.sop_instance_uid)
             try:
-                same = orthanc_id is not None and self._same(release, orthanc_id)
+                same = orthanc_id is not None and (
+                    self._same(release, orthanc_id) or self._equivalent(release, orthanc_id)
+                )
             except requests.RequestException as error:
                 yield self._not_asked(release, error)
                 continue
@@ -101,6 +106,17 @@ class OrthancRest:
                 if own.read(len(theirs)) != theirs:
                     return False
             return own.tell() == release.size
+
+    def _equivalent(self, release: OpenRelease, orthanc_id: str) -> bool:
+        """Whether the stored file has the same elements: Orthanc writes some objects anew, e.g. with explicit lengths."""
+        path = f"{self.url}/instances/{orthanc_id}/file"
+        with tempfile.NamedTemporaryFile(dir=release.path.parent, prefix=".stored-") as stored:
+            with self.session.get(path, timeout=self.timeout, stream=True) as answer:
+                answer.raise_for_status()
+                for piece in answer.iter_content(_PIECE):
+                    stored.write(piece)
+            stored.flush()
+            return not differing_keywords(release.path, Path(stored.name))
 
     def _not_asked(self, release: OpenRelease, error: requests.RequestException) -> Receipt:
         sentence = f"Accepted; {self.name} could not be asked for the stored bytes yet: {self.url} {_what(error)}."

@@ -88,20 +88,8 @@ def call(method: str, url: str, seconds: float, *, body: object = None, bearer: 
                 stream=True,
             ) as response:
                 reply = Reply(response.status_code, _read(response, host, until))
-    except requests.exceptions.SSLError:
-        raise Transient(
-            "identifiers-settings",
-            f"The certificate of {host} is not trusted, so nothing was sent. If your site has its own authority, set "
-            "REQUESTS_CA_BUNDLE to its file.",
-        ) from None
-    except (requests.Timeout, TimeoutError, urllib3.exceptions.TimeoutError):
-        raise _slow(host, seconds) from None
-    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError):
-        if time.monotonic() >= until:
-            raise _slow(host, seconds) from None
-        raise Transient(
-            "identifiers-away", f"{host} does not answer or ended the connection. Will try again."
-        ) from None
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        raise _failed(error, host, seconds, late=time.monotonic() >= until) from None
     finally:
         timer.cancel()
     if 300 <= reply.status < 400:
@@ -125,10 +113,20 @@ def _host(url: str) -> str:
     )
 
 
-def _slow(host: str, seconds: float) -> Transient:
-    return Transient(
-        "identifiers-slow", f"{host} did not give its whole answer in {seconds:g} s (DASHER_TIMEOUT). Will try again."
-    )
+def _failed(error: Exception, host: str, seconds: float, *, late: bool) -> Transient:
+    """What a failed call means; its own text may hold what was sent and is not looked at."""
+    if late or isinstance(error, requests.Timeout | TimeoutError | urllib3.exceptions.TimeoutError):
+        return Transient(
+            "identifiers-slow",
+            f"{host} did not give its whole answer in {seconds:g} s (DASHER_TIMEOUT). Will try again.",
+        )
+    if isinstance(error, requests.exceptions.SSLError):
+        return Transient(
+            "identifiers-settings",
+            f"There is no trusted TLS connection to {host}: its certificate, its name or its version of TLS is not "
+            "accepted. Nothing was sent. If your site has its own authority, set REQUESTS_CA_BUNDLE to its file.",
+        )
+    return Transient("identifiers-away", f"{host} does not answer or ended the connection. Will try again.")
 
 
 def _read(response: requests.Response, host: str, until: float) -> bytes:

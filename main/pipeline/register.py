@@ -24,15 +24,13 @@ from main.errors import Transient, describe
 from main.failpoints import reach
 from main.history import record
 from main.models import Batch, FileOutcome, Image
+from main.names import is_system
 from main.pipeline import rows
 
 CHUNK = 1000
 
 # A damaged file that was written to just now may still be growing: it gets this long before it is called damaged.
 SETTLE_SECONDS = 10.0
-
-_SYSTEM_NAMES = frozenset({"thumbs.db", "desktop.ini", ".ds_store", "ehthumbs.db"})
-_SYSTEM_FOLDERS = frozenset({"@eadir", "#recycle", "$recycle.bin", ".snapshot", ".trashes", "lost+found", "__macosx"})
 
 CHARACTER_SET, SOP_CLASS, SOP_INSTANCE = 0x00080005, 0x00080016, 0x00080018
 MODALITY, PATIENT_ID, ISSUER = 0x00080060, 0x00100020, 0x00100021
@@ -162,9 +160,6 @@ def _chunks(files: Iterator[tuple[str, int]], size: int) -> Iterator[list[tuple[
 def _look(held: Claim[Batch], path: str, size: int) -> Header | Unregistered | None:
     """Header of a file, or why it has none; None when it seems to be growing still."""
     batch = held.row
-    if _is_system(path):
-        sentence = "A file that an operating system left in the folder; it is not an image."
-        return Unregistered(path, size, FileOutcome.Outcome.SYSTEM, False, "system-file", sentence, {})
     if not held.take_in_hand(identity.blind_index("in hand", path)[:40]):
         sentence = f"A worker died {DEATHS} times while it read this file. It is kept, and no longer tried."
         return Unregistered(path, size, FileOutcome.Outcome.UNREADABLE, True, "killed-worker", sentence, {})
@@ -173,6 +168,9 @@ def _look(held: Claim[Batch], path: str, size: int) -> Header | Unregistered | N
         structure = read_structure(file, WANTED, Limits(size=settings.SENDIT_MAX_FILE_BYTES))
         return _header(path, structure)
     except Refused as refused:
+        if any(is_system(part) for part in path.split(os.sep)):
+            sentence = "A hidden or system file that was left in the folder; it is no image."
+            return Unregistered(path, size, FileOutcome.Outcome.SYSTEM, False, "system-file", sentence, {})
         if refused.code in {"truncated", "empty", "malformed"} and _just_written(file):
             return None
         outcome = _OUTCOME_OF.get(refused.code, FileOutcome.Outcome.UNREADABLE)
@@ -221,14 +219,6 @@ def _modality(value: str) -> str:
     """A modality as a defined term of CS looks, or nothing: free text in it may be anything."""
     value = value.strip().upper()
     return value if 0 < len(value) <= 16 and value.replace("_", "").isalnum() and value.isascii() else ""
-
-
-def _is_system(path: str) -> bool:
-    *folders, name = path.split(os.sep)
-    lowered = name.lower()
-    if lowered in _SYSTEM_NAMES or lowered.startswith("._"):
-        return True
-    return any(folder.lower() in _SYSTEM_FOLDERS for folder in folders)
 
 
 def _just_written(file: Path) -> bool:

@@ -21,6 +21,9 @@ from main.pipeline.take import recover
 _TEMPORARY_AGE_SECONDS = 3600
 _RECOVER_AGE_SECONDS = 30
 
+# Work that is due for so long while nobody works on anything says that the workers do not hear.
+STALLED_SECONDS = 60
+
 
 def sweep() -> dict[str, bool]:
     """Ring the bell of each stage that has something due; returns which have. Raises what the broker raises."""
@@ -51,6 +54,21 @@ def due_stages() -> dict[str, bool]:
         "deliver": any(Delivery.objects.filter(destination=pk, due_at__lte=now).exists() for pk in ready),
         "cleanup": series["cleanup"],
     }
+
+
+def is_stalled() -> bool:
+    """Whether work is due for so long, with nobody at work on anything, that the workers do not hear their bells."""
+    now = timezone.now()
+    edge = now - timedelta(seconds=STALLED_SECONDS)
+    models = (Batch, Series, Delivery)
+    if any(model._default_manager.filter(token__isnull=False, due_at__gt=now).exists() for model in models):
+        return False
+    ready = Destination.objects.filter(Q(retry_at=None) | Q(retry_at__lte=edge), enabled=True, held=False)
+    return (
+        Batch.objects.filter(due_at__lte=edge).exists()
+        or Series.objects.filter(due_at__lte=edge).exclude(stage="").exists()
+        or Delivery.objects.filter(due_at__lte=edge, destination__in=ready).exists()
+    )
 
 
 def tidy() -> int:

@@ -10,6 +10,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from django.conf import settings
@@ -54,6 +55,8 @@ def take(paths: Sequence[Path], inbox: Path) -> Batch | None:
         taken = _move_in(paths, inbox, folder)
     except OSError as error:
         raise _refused(error) from error
+    except RecursionError:
+        raise Transient("too-deep", "The drop has more folders in one another than can be copied.") from None
     if not taken:
         return None
     return _commit(key, paths[0].name if len(paths) == 1 else f"{taken} files", inbox.name)
@@ -108,9 +111,12 @@ def _move_in(paths: Sequence[Path], inbox: Path, folder: Path) -> int:
         return _move_across(paths, inbox, folder)
     folder.mkdir(mode=0o700)
     reach("take:folder-made")
-    taken = _rename_all(paths, folder)
+    try:
+        taken = _rename_all(paths, folder)
+    finally:
+        with suppress(OSError):
+            folder.rmdir()  # does nothing once something is in it
     if not taken:
-        folder.rmdir()
         return 0
     reach("take:renamed")
     sync_filesystem(folder)

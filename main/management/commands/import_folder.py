@@ -56,7 +56,7 @@ class Command(NodeCommand):
         with Progress(*columns, TimeElapsedColumn(), disable=quiet) as progress:
             bar = progress.add_task("registering", total=None)
             while time.monotonic() < until:
-                worked = work.drain(seconds=0.5)
+                idle = work.drain(seconds=0.5)
                 batch.refresh_from_db()
                 waiting = in_flight(batch)
                 if not batch.stage:
@@ -65,6 +65,6 @@ class Command(NodeCommand):
                     return True
                 if batch.stage and batch.due_at is None:
                     return False
-                if not worked:
+                if idle:
                     time.sleep(0.2)  # others work on it, or a retry is not due yet
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
@@ -15,7 +16,7 @@ from django.db import Error, close_old_connections
 
 from main.heartbeat import beat
 from main.management.commands._base import NodeCommand
-from main.pipeline.sweep import sweep, tidy
+from main.pipeline.sweep import is_stalled, sweep, tidy
 
 log = logging.getLogger(__name__)
 
@@ -60,9 +61,27 @@ class Command(NodeCommand):
             )
             if time.monotonic() >= next_tidy:
                 tidy()
+                if is_stalled():
+                    _end_stalled_worker()
                 return time.monotonic() + min(_TIDY_SECONDS, settings.SENDIT_LEASE_SECONDS)
         except Error as error:
             log.warning("The sweep could not use the database (%s); it goes on.", type(error).__name__)
         except Exception as error:  # noqa: BLE001 - whatever the broker raises, the sweeper must live
             log.warning("The sweep could not ring (%s); it goes on.", type(error).__name__)
         return next_tidy
+
+
+def _end_stalled_worker() -> None:
+    """End the worker of this node, which no longer hears its bells; the supervisor starts a new one."""
+    try:
+        programs = json.loads((settings.RUN_DIR / "node.json").read_text())
+        pid = int(programs["worker"])
+        handle = os.pidfd_open(pid)
+    except (OSError, ValueError, KeyError):
+        log.warning("Work is due for a while and no worker takes it. Is one running, and does it reach the broker?")
+        return
+    try:
+        signal.pidfd_send_signal(handle, signal.SIGKILL)
+    finally:
+        os.close(handle)
+    log.warning("Work is due for a while and no worker takes it: the worker (pid %d) is started anew.", pid)

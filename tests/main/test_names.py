@@ -2,7 +2,7 @@
 
 import pytest
 
-from watcher.names import is_system, is_unfinished
+from main.names import is_system, is_unfinished
 
 
 @pytest.mark.parametrize(
