@@ -159,6 +159,26 @@ def balances(batches: Collection[Batch]) -> dict[int, dict[str, int]]:
     return found
 
 
+def drops(number: int) -> list[dict[str, Any]]:
+    """The last drops, newest first, each with its balance."""
+    rows = []
+    for batch in Batch.objects.order_by("-received_at")[:number]:
+        counts = balance(batch)
+        files = counts.pop("files")
+        rows.append(
+            {
+                "id": batch.pk,
+                "received_at": batch.received_at,
+                "registered": not batch.stage,
+                "files": files,
+                "balance": counts,
+                "error_code": batch.error_code,
+                "error": batch.error,
+            }
+        )
+    return rows
+
+
 def in_flight(batch: Batch) -> int:
     """Images of a drop that are on their way."""
     waiting = [Status.NEW, Status.PROCESSING, Status.DONEPROCESSING]
@@ -172,6 +192,7 @@ def summary() -> dict[str, Any]:
         "at": timezone.now(),
         "pipeline": [asdict(one) for one in pipeline()],
         "images": images_by_status(),
+        "drops": drops(5),
         "quarantine": quarantine(),
         "destinations": destinations(),
         "processes": processes(),

@@ -34,9 +34,9 @@ class Observer:
         """Return counts: files registered, images in flight, deliveries proven, images cleaned up."""
         return self._ask("progress")
 
-    def beats(self, pid: int) -> float:
-        """Return when the worker process `pid` last ended its work, in seconds of the epoch; 0 if it never did."""
-        return float(self._ask("beats", pid))
+    def heard(self, pid: int) -> float:
+        """Ring a bell, and return when the worker process `pid` last heard one, in seconds of the epoch; 0 if never."""
+        return float(self._ask("heard", pid))
 
     def examine(self, ledger: str) -> dict[str, Any]:
         """Return `findings`, by invariant, and `released`: what the destination should have, by SOP Instance UID."""
@@ -75,9 +75,11 @@ def _progress() -> dict[str, int]:
     }
 
 
-def _beats(pid: int) -> float:
+def _heard(pid: int) -> float:
+    from main import bells
     from main.models import Heartbeat
 
+    bells.ring_now("cleanup")
     name = f"{os.uname().nodename}-{pid}"
     found = Heartbeat.objects.filter(kind="worker", name=name).first()
     return found.at.timestamp() if found else 0.0
@@ -91,7 +93,7 @@ def _serve() -> None:
 
     from tests.faults.examine import examine
 
-    answers = {"progress": _progress, "beats": _beats, "examine": examine}
+    answers = {"progress": _progress, "heard": _heard, "examine": examine}
     for line in sys.stdin:
         question, *words = json.loads(line)
         for attempt in range(20):

@@ -22,6 +22,8 @@ ACTIONS = [
     "/theme/",
 ]
 
+pytestmark = pytest.mark.everydatabase
+
 
 @pytest.mark.parametrize("path", ACTIONS)
 def test_actions_are_by_post_only(opened: Client, path: str) -> None:

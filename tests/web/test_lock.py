@@ -192,6 +192,7 @@ def _guess(start: object, granted: object) -> None:
     connections.close_all()
 
 
+@pytest.mark.everydatabase
 @pytest.mark.django_db(transaction=True)
 def test_the_limit_holds_across_processes() -> None:
     connections.close_all()

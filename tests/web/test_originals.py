@@ -10,6 +10,8 @@ from main.models import Event, Image, LedgerEntry, Series
 from tests.web import rows
 from tests.web.conftest import post, signed_in, token_in
 
+pytestmark = pytest.mark.everydatabase
+
 
 @pytest.fixture
 def node(db: None) -> dict[str, object]:

@@ -17,6 +17,8 @@ from main.history import record
 from main.models import Batch, Event, LedgerEntry, Series
 from tests.web import rows
 
+pytestmark = pytest.mark.everydatabase
+
 
 def statements(client: Client, path: str) -> int:
     client.get(path)
