@@ -24,7 +24,7 @@ def _bell(stage: str) -> Any:
     @shared_task(name=f"main.tasks.work_{stage}", ignore_result=True)
     def bell() -> None:
         close_old_connections()
-        beat("worker", f"{os.uname().nodename}-{os.getpid()}")
+        beat("worker", f"{os.uname().nodename}-{os.getppid()}")  # the worker's main process: its children come and go
         if not work.drain(stage, SECONDS):
             bells.ring(stage)
 

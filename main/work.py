@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 # After so many claims without any progress a series is set aside for a person: it is not an error that goes away.
 MAX_ATTEMPTS = 25
+PATIENT_ATTEMPTS = 15
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,9 @@ def _postpone(held: Claim[Any], code: str, sentence: str) -> None:
     if row.error_code != code:
         ids = {"batch_id": row.pk} if isinstance(row, Batch) else {"series_id": row.pk}
         record("waiting", code=code, sentence=sentence, **ids)
-    held.finish(due_at=backoff(row.attempts), error_code=code, error=sentence[:500])
+    # Waiting for something that goes away by itself is no lack of progress, however long it takes.
+    attempts = min(row.attempts, PATIENT_ATTEMPTS) if code != "internal-error" else row.attempts
+    held.finish(due_at=backoff(row.attempts), error_code=code, error=sentence[:500], attempts=attempts)
 
 
 def _set_aside(held: Claim[Any], code: str, sentence: str) -> None:

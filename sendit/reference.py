@@ -142,6 +142,13 @@ SETTINGS: tuple[Setting, ...] = (
         secret=True,
     ),
     Setting("LOCKDOWN_URL_EXCEPTIONS", NAMES, [], "Paths open without a password, e.g. /api/metrics.", _WEB),
+    Setting(
+        "LOCKDOWN_TRUSTED_PROXIES",
+        NAMES,
+        [],
+        "Addresses of reverse proxies whose X-Forwarded-For is believed when guesses are counted.",
+        _WEB,
+    ),
     Setting("SECRET_KEY", TEXT, None, "Django's secret; default: made on first start.", _KEYS, secret=True),
     Setting(
         "ENCRYPTION_KEY", NAMES, None, "Fernet key(s) of the vault, newest first; default: made.", _KEYS, secret=True

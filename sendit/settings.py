@@ -23,7 +23,7 @@ DROPS_DIR = WORK_DIR / "drops"
 RELEASES_DIR = WORK_DIR / "releases"
 RUN_DIR = DATA_DIR / "run"
 LOGS_DIR = DATA_DIR / "logs"
-for _folder in (DROPS_DIR, RELEASES_DIR, RUN_DIR, LOGS_DIR):
+for _folder in (WORK_DIR, DROPS_DIR, RELEASES_DIR, RUN_DIR, LOGS_DIR):
     _folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
@@ -141,11 +141,13 @@ if _v["DATABASE_ENGINE"] == "postgresql":
         }
     }
 else:
+    SQLITE_FILE: Path = _v["DATABASE_PATH"] or DATA_DIR / "sendit.sqlite3"
+    SQLITE_FILE.touch(mode=0o600)
     # FULL: with WAL and NORMAL a power cut may drop the last commits although a drop was already consumed.
     DATABASES = {
         "default": {
             "ENGINE": "django.db.backends.sqlite3",
-            "NAME": _v["DATABASE_PATH"] or DATA_DIR / "sendit.sqlite3",
+            "NAME": SQLITE_FILE,
             "CONN_MAX_AGE": None,
             "OPTIONS": {
                 "timeout": 20,

@@ -105,6 +105,16 @@ def _row(name: str, values: dict[str, Any]) -> dict[str, Any]:
     proof = values.get("proof", settings.SENDIT_PROOF)
     if proof not in PROOFS:
         raise ImproperlyConfigured(f"Destination {name!r}: proof is one of {', '.join(PROOFS)}, not {proof!r}.")
+    if kind == "dicom" and not values.get("rest_url"):
+        if proof == "content":
+            raise ImproperlyConfigured(
+                f"Destination {name!r}: proof = content reads the bytes back and needs rest_url."
+            )
+        if proof == "found" and settings.DICOM_COMMITMENT_PORT is not None:
+            raise ImproperlyConfigured(
+                f"Destination {name!r}: with DICOM_COMMITMENT_PORT set it is asked for commitment, not queried: use proof = "
+                "committed or highest."
+            )
     return {
         "kind": kind,
         "recipe": recipe,

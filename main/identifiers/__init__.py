@@ -16,11 +16,11 @@ from django.conf import settings
 class Request:
     """What a provider is asked about: one study of one patient. Original values: never logged, never in an error."""
 
-    patient_key: str
-    patient_id: str
-    accession_number: str
-    patient_birth_date: str
-    study_date: str
+    patient_key: str = field(repr=False)
+    patient_id: str = field(repr=False)
+    accession_number: str = field(repr=False)
+    patient_birth_date: str = field(repr=False)
+    study_date: str = field(repr=False)
     header: dict[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -34,7 +34,7 @@ class Answer:
 
     values: dict[str, str]
     date_shift_days: int | None = None
-    response: Any = None
+    response: Any = field(default=None, repr=False)
 
 
 class Provider(Protocol):

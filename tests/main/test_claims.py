@@ -10,8 +10,9 @@ import pytest
 from django.db import close_old_connections, connection
 from django.utils import timezone
 
+from main import work
 from main.claims import backoff, claim
-from main.errors import LostLease
+from main.errors import LostLease, Transient
 from main.models import Batch
 
 
@@ -78,3 +79,35 @@ def test_waits_double_and_are_bounded(settings: Any) -> None:
     assert waits[0] < 1.3
     assert waits[3] > 5
     assert max(waits) <= 75.1
+
+
+@pytest.mark.django_db
+def test_an_outage_of_days_never_ends_in_quarantine(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = due_batch()
+
+    def away(held: object) -> None:
+        raise Transient("identifiers-away", "The service does not answer.")
+
+    monkeypatch.setitem(work.STAGES, "register", work.Stage(Batch, away))
+    for _ in range(60):
+        Batch.objects.update(due_at=timezone.now())
+        assert work.work_one("register")
+    batch.refresh_from_db()
+    assert batch.due_at is not None
+    assert batch.error_code == "identifiers-away"
+
+
+@pytest.mark.django_db
+def test_a_fault_of_ours_that_repeats_for_ever_ends_with_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = due_batch()
+
+    def broken(held: object) -> None:
+        raise ValueError("CANARY value of a patient")
+
+    monkeypatch.setitem(work.STAGES, "register", work.Stage(Batch, broken))
+    for _ in range(work.MAX_ATTEMPTS + 1):
+        Batch.objects.update(due_at=timezone.now())
+        assert work.work_one("register")
+    batch.refresh_from_db()
+    assert (batch.due_at, batch.error_code) == (None, "no-progress")
+    assert "CANARY" not in batch.error

@@ -14,7 +14,8 @@ from django.conf import settings
 from django.core.management.base import CommandParser
 from django.db import Error, close_old_connections
 
-from main.heartbeat import beat
+from main import bells
+from main.heartbeat import beat, forget_silent
 from main.management.commands._base import NodeCommand
 from main.pipeline.sweep import is_stalled, sweep, tidy
 
@@ -61,6 +62,8 @@ class Command(NodeCommand):
             )
             if time.monotonic() >= next_tidy:
                 tidy()
+                forget_silent()
+                bells.ring_now("register")  # so that workers without work give a sign of life
                 if is_stalled():
                     _end_stalled_worker()
                 return time.monotonic() + min(_TIDY_SECONDS, settings.SENDIT_LEASE_SECONDS)

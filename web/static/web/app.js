@@ -73,7 +73,7 @@ async function poll() {
       const selected = !getSelection().isCollapsed;
       for (const block of selected ? [] : document.querySelectorAll("[data-live]")) {
         const next = fresh.getElementById(block.id);
-        
+        if (next) patch(block, next);
       }
       if (selected) etag = "";
     } else if (answer.status !== 304) throw new Error(answer.status);
