@@ -31,9 +31,9 @@ _CANDIDATES = 8
 DEATHS = 3
 
 
-def lease_end() -> datetime:
-    """When a lease taken now ends."""
-    return timezone.now() + timedelta(seconds=settings.SENDIT_LEASE_SECONDS)
+def lease_end(more: float = 0.0) -> datetime:
+    """When a lease taken now ends, `more` seconds later than most."""
+    return timezone.now() + timedelta(seconds=settings.SENDIT_LEASE_SECONDS + more)
 
 
 def backoff(attempts: int) -> datetime:

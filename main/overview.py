@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Min, Q, QuerySet, Sum
+from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 
 from main.models import Batch, Delivery, Destination, FileOutcome, Heartbeat, Image, LedgerEntry, Series
@@ -85,9 +85,10 @@ def quarantine() -> list[dict[str, Any]]:
 
 
 def destinations() -> list[dict[str, Any]]:
-    """Every enabled destination with what waits for it, what is blocked, and how it is."""
+    """Every destination that is configured, or still has something waiting: what waits, what is blocked, how it is."""
     rows = []
-    for one in Destination.objects.filter(enabled=True).order_by("name"):
+    waiting_for = Delivery.objects.filter(destination=OuterRef("pk"), due_at__isnull=False)
+    for one in Destination.objects.filter(Q(enabled=True) | Exists(waiting_for)).order_by("name"):
         waiting = Delivery.objects.filter(destination=one, due_at__isnull=False).aggregate(
             n=Count("id"), at=Min("release__at")
         )
@@ -98,7 +99,7 @@ def destinations() -> list[dict[str, Any]]:
                 "kind": one.kind,
                 "recipe": one.recipe,
                 "trusted": one.trusted,
-                "state": "held" if one.held else "failing" if one.failures else "ok",
+                "state": _state(one),
                 "waiting": waiting["n"],
                 "oldest_seconds": _age(waiting["at"], timezone.now()),
                 "oldest_at": waiting["at"],
@@ -116,6 +117,12 @@ def destinations() -> list[dict[str, Any]]:
 def blocked() -> QuerySet[Delivery]:
     """Refused deliveries. The condition on the code is always true: it makes SQLite choose the partial index."""
     return Delivery.objects.filter(state=Delivery.State.BLOCKED, error_code__gte="")
+
+
+def _state(one: Destination) -> str:
+    if not one.enabled:
+        return "not configured"
+    return "held" if one.held else "failing" if one.failures else "ok"
 
 
 def processes() -> list[dict[str, Any]]:

@@ -21,6 +21,15 @@ _NO_TEXT = frozenset(
 _LENGTHS = ((8, "1–8"), (16, "9–16"), (32, "17–32"), (63, "33–63"))
 
 
+class Original(str):
+    """A text that only a template shows: anything that prints objects, such as a log, gets the mask."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(MASK)
+
+
 @dataclass(frozen=True)
 class Row:
     """One element before and after, as this person may see it."""
@@ -67,7 +76,7 @@ def rows(changes: Sequence[Change], *, revealed: bool, passed_on: bool) -> list[
             one.keyword,
             one.vr,
             _before(one, revealed),
-            one.after if revealed or not passed_on else _masked(one.after, one.vr),
+            Original(one.after) if revealed or not passed_on else _masked(one.after, one.vr),
             one.rule,
             one.kind,
         )
@@ -76,7 +85,7 @@ def rows(changes: Sequence[Change], *, revealed: bool, passed_on: bool) -> list[
 
 
 def _before(one: Change, revealed: bool) -> str:
-    return one.before if revealed else _masked(one.before, one.vr)
+    return Original(one.before) if revealed else _masked(one.before, one.vr)
 
 
 def _masked(value: str, vr: str) -> str:

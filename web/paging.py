@@ -15,10 +15,11 @@ M = TypeVar("M", bound=Model)
 
 @dataclass(frozen=True)
 class Page(Generic[M]):
-    """The rows of one page, and the query that leads to the next one ('' on the last)."""
+    """The rows of one page, the query that leads to the next one ('' on the last), and the one to the first."""
 
     rows: Sequence[M]
     next_query: str
+    first_query: str
     is_first: bool
 
 
@@ -31,7 +32,7 @@ def by_id(rows: QuerySet[M], query: QueryDict, size: int, *, newest_first: bool 
         rows = rows.filter(pk__lt=edge) if newest_first else rows.filter(pk__gt=edge)
     found = list(rows.order_by("-pk" if newest_first else "pk")[: size + 1])
     cursor = str(found[size - 1].pk) if len(found) > size else ""
-    return Page(found[:size], _with(query, cursor), first)
+    return Page(found[:size], _with(query, cursor), _without(query), first)
 
 
 def by_time(rows: QuerySet[M], query: QueryDict, size: int, field: str) -> Page[M]:
@@ -49,7 +50,7 @@ def by_time(rows: QuerySet[M], query: QueryDict, size: int, field: str) -> Page[
     cursor = ""
     if len(found) > size:
         cursor = f"{getattr(found[size - 1], field).isoformat()}_{found[size - 1].pk}"
-    return Page(found[:size], _with(query, cursor), first)
+    return Page(found[:size], _with(query, cursor), _without(query), first)
 
 
 def _with(query: QueryDict, cursor: str) -> str:
@@ -57,4 +58,10 @@ def _with(query: QueryDict, cursor: str) -> str:
         return ""
     changed = query.copy()
     changed["after"] = cursor
+    return changed.urlencode()
+
+
+def _without(query: QueryDict) -> str:
+    changed = query.copy()
+    changed.pop("after", None)
     return changed.urlencode()

@@ -10,6 +10,7 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -32,6 +33,10 @@ from main.pipeline.release import OpenRelease, open_release
 
 # At most so many images are taken at once: the next ones may go by another worker.
 CHUNK = 100
+CHUNK_BYTES = 256_000_000
+
+# Bytes a second below which a worker may lose what it sends to another one: its lease is longer by the size.
+SLOWEST = 1_000_000
 
 State = Delivery.State
 
@@ -44,6 +49,7 @@ class Load:
     series_id: int
     token: uuid.UUID
     deliveries: list[Delivery]
+    lease: float
 
 
 def deliver_next(series_id: int | None = None) -> bool:
@@ -52,15 +58,14 @@ def deliver_next(series_id: int | None = None) -> bool:
     if load is None:
         return False
     reach("deliver:claimed")
-    try:
-        deliver(load)
-    except LostLease:
-        pass
-    except OperationalError:
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever a destination raises becomes a visible state of its deliveries
-        code, sentence = describe(error)
-        _write(load, [Receipt(one.pk, "transient", code=code, sentence=sentence) for one in load.deliveries])
+    with suppress(LostLease):
+        try:
+            deliver(load)
+        except (LostLease, OperationalError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a destination raises becomes a visible state
+            code, sentence = describe(error)
+            _write(load, [Receipt(one.pk, "transient", code=code, sentence=sentence) for one in load.deliveries])
     return True
 
 
@@ -98,17 +103,25 @@ def _claim(series_id: int | None) -> Load | None:
             continue
         mine = due.filter(destination=destination)
         for series in _series_due(mine):
-            chosen = mine.filter(series=series).order_by("pk").values("pk")[:CHUNK]
+            chosen, lease = _next_load(mine.filter(series=series))
             token = uuid.uuid4()
-            mine.filter(pk__in=list(chosen.values_list("pk", flat=True))).update(
-                token=token, due_at=lease_end(), attempts=F("attempts") + 1
-            )
-            deliveries = list(
-                Delivery.objects.filter(token=token, destination=destination).select_related("release").order_by("pk")
-            )
-            if deliveries:
-                return Load(destination, series, token, deliveries)
+            mine.filter(pk__in=chosen).update(token=token, due_at=lease_end(lease), attempts=F("attempts") + 1)
+            won = Delivery.objects.filter(pk__in=chosen, token=token).select_related("release").order_by("pk")
+            if deliveries := list(won):
+                return Load(destination, series, token, deliveries, lease)
     return None
+
+
+def _next_load(due: QuerySet[Delivery]) -> tuple[list[int], float]:
+    """Ids of what is taken at once, by number and size, and the seconds beyond a lease that it may take."""
+    chosen: list[int] = []
+    size = 0
+    for pk, one in due.order_by("pk").values_list("pk", "release__size")[:CHUNK]:
+        if chosen and size + one > CHUNK_BYTES:
+            break
+        chosen.append(pk)
+        size += one
+    return chosen, size / SLOWEST
 
 
 def _series_due(due: QuerySet[Delivery]) -> list[int]:
@@ -145,7 +158,7 @@ def _held(load: Load, ids: Iterable[int]) -> QuerySet[Delivery]:
 
 
 def _renew(load: Load) -> None:
-    if not _held(load, [one.pk for one in load.deliveries]).update(due_at=lease_end()):
+    if not _held(load, [one.pk for one in load.deliveries]).update(due_at=lease_end(load.lease)):
         raise LostLease
 
 
@@ -199,7 +212,7 @@ def _write_group(load: Load, outcome: str, proof: Proof, code: str, sentence: st
         )
         record("proven", series_id=load.series_id, destination=load.destination.name, count=done, code=proof)
     elif outcome == "sent" and keep:
-        done = rows.update(state=State.ACCEPTED, proof=proof, due_at=lease_end(), error_code="", error="")
+        done = rows.update(state=State.ACCEPTED, proof=proof, due_at=lease_end(load.lease), error_code="", error="")
         record("sent", series_id=load.series_id, destination=load.destination.name, count=done)
     elif outcome == "sent":
         done = rows.update(
@@ -240,24 +253,21 @@ def _write_group(load: Load, outcome: str, proof: Proof, code: str, sentence: st
 
 
 def _update_destination(destination: Destination, groups: dict[tuple[str, Proof, str, str], list[int]]) -> None:
-    """The circuit breaker: nothing but transient errors opens it, anything that went through closes it."""
+    """The circuit breaker: nothing but transient errors opens it, any answer closes it.
+
+    A refusal of the association as a whole concerns the destination, so it is shown there.
+    """
     rows = Destination.objects.filter(pk=destination.pk)
-    failed = [(code, sentence) for outcome, _, code, sentence in groups if outcome == "transient"]
-    went_through = any(outcome in ("proven", "sent") for outcome, *_ in groups)
-    if failed and not went_through:
-        code, sentence = failed[0]
+    outcomes = {outcome for outcome, *_ in groups}
+    shown = [(c, s) for o, _, c, s in groups if o == "transient" or c.startswith("association-")]
+    code, sentence = shown[0] if shown else ("", "")
+    if outcomes == {"transient"}:
         failures = destination.failures + 1
         rows.update(failures=failures, retry_at=backoff(failures), error_code=code, error=sentence[:500])
-    elif went_through:
-        now = timezone.now()
-        proven = any(outcome == "proven" for outcome, *_ in groups)
-        rows.update(
-            failures=0,
-            retry_at=None,
-            error_code="",
-            error="",
-            last_proven_at=now if proven else F("last_proven_at"),
-        )
+        return
+    rows.update(failures=0, retry_at=None, error_code=code, error=sentence[:500])
+    if "proven" in outcomes:
+        rows.update(last_proven_at=timezone.now())
 
 
 def _settle(series: Series, load: Load) -> None:

@@ -21,6 +21,9 @@ from main.pipeline.take import recover
 _TEMPORARY_AGE_SECONDS = 3600
 _RECOVER_AGE_SECONDS = 30
 
+# Leases of deliveries are longer by the size of what is sent.
+_LARGE_OBJECTS = timedelta(hours=4)
+
 # Work that is due for so long while nobody works on anything says that the workers do not hear.
 STALLED_SECONDS = 60
 
@@ -84,7 +87,7 @@ def clamp() -> int:
     edge = now + timedelta(seconds=longest + 60)
     mended = Batch.objects.filter(due_at__gt=edge).update(due_at=now)
     mended += Series.objects.filter(due_at__gt=edge).exclude(stage="cleanup").update(due_at=now)
-    mended += Delivery.objects.filter(due_at__gt=edge).update(due_at=now)
+    mended += Delivery.objects.filter(due_at__gt=edge + _LARGE_OBJECTS).update(due_at=now)
     mended += Destination.objects.filter(retry_at__gt=edge).update(retry_at=now)
     last_cleanup = now + timedelta(hours=settings.SENDIT_RETENTION_HOURS, seconds=longest + 60)
     return mended + Series.objects.filter(stage="cleanup", due_at__gt=last_cleanup).update(due_at=last_cleanup)

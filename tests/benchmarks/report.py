@@ -38,11 +38,11 @@ def ratios(seconds: Seconds, name: str, reference: str) -> list[float]:
 
 def print_rates(seconds: Seconds, count: int, unit: str, reference: str) -> None:
     """A line for each way: milliseconds and rate (medians), and its time in times of the reference's."""
-    print(f"{'':24}{'ms/' + unit:>12}{unit + 's/s':>12}{'x ' + reference:>12}")
+    print(f"{'':24}{'ms/' + unit:>12}{unit + 's/s':>12}{'x ' + reference:>24}")
     for name, values in seconds.items():
         one = statistics.median(values) / count
         factor = statistics.median(ratios(seconds, name, reference))
-        print(f"{name:24}{1000 * one:12.3f}{1 / one:12.0f}{factor:12.2f}")
+        print(f"{name:24}{1000 * one:12.3f}{1 / one:12.0f}{factor:24.2f}")
     print()
 
 

@@ -36,7 +36,9 @@ def run(folder: Path, orthanc: Orthanc, seed: int) -> Result:
     trials = [Trial(folder / "kept", orthanc, seed), Trial(folder / "cleaned", orthanc, seed + 1, cleanup)]
     result = Result()
     with trials[0], trials[1], ThreadPoolExecutor(2) as threads:
-        runs = [threads.submit(_run, trial, names, result) for trial, names in zip(trials, (plain[::2], mine), strict=True)]
+        runs = [
+            threads.submit(_run, trial, names, result) for trial, names in zip(trials, (plain[::2], mine), strict=True)
+        ]
         for one in runs:
             one.result()
         result.images = sum(trial.producer.images for trial in trials)

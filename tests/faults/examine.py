@@ -48,8 +48,10 @@ def examine(ledger: str) -> dict[str, Any]:
         "no orphan in the work folders": orphans,
     }
     findings = {name: list(check()) for name, check in checks.items()}
-    said = {name: [*found[:SAID], *([f"… {len(found) - SAID} more"] if len(found) > SAID else [])]
-            for name, found in findings.items()}
+    said = {
+        name: [*found[:SAID], *([f"… {len(found) - SAID} more"] if len(found) > SAID else [])]
+        for name, found in findings.items()
+    }
     return {"findings": said, "released": {uid: entry[1:] for uid, entry in released.items()}}
 
 

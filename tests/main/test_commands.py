@@ -13,6 +13,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from pydicom.data import get_testdata_file
 
+from main.destinations.configured import sync
 from main.models import Destination, FileOutcome, Image, Series
 from tests.main.conftest import Node, copy_of, one
 
@@ -55,7 +56,6 @@ def test_import_folder_says_that_something_is_held(node: Node, tmp_path: Path) -
 
 
 def test_import_folder_that_cannot_finish_says_so(node: Node, tmp_path: Path) -> None:
-    call_command("check_node", "--json", stdout=io.StringIO())
     Destination.objects.update(held=True)
     code, facts = run("import_folder", str(folder(tmp_path, "CT_small.dcm")), "--wait", "--timeout", "1")
     assert (code, facts["finished"]) == (3, False)
@@ -174,8 +174,15 @@ def test_a_destination_that_is_configured_wrong_is_named(node: Node, settings: A
 def test_a_destination_that_is_no_longer_configured_is_disabled_not_deleted(node: Node, settings: Any) -> None:
     settings.SENDIT_DESTINATIONS = node.inbox / "destinations.toml"
     settings.SENDIT_DESTINATIONS.write_text(f'[archive]\nkind = "folder"\npath = "{node.outbox}"\n')
-    run("check_node")
+    sync()
     assert set(Destination.objects.filter(enabled=True).values_list("name", flat=True)) == {"archive", "outbox"}
     settings.SENDIT_DESTINATIONS.write_text("")
-    run("check_node")
+    sync()
     assert Destination.objects.get(name="archive").enabled is False
+
+
+def test_a_command_without_the_nodes_environment_switches_no_destination_off(node: Node, tmp_path: Path) -> None:
+    Destination.objects.create(name="pacs", kind="folder", recipe="basic", settings={"path": str(tmp_path / "pacs")})
+    for command in (["check_node"], ["import_folder", str(folder(tmp_path, "CT_small.dcm"))], ["sweep"]):
+        run(*command)
+    assert Destination.objects.filter(enabled=True).count() == 2

@@ -177,3 +177,22 @@ def test_pages_with_originals_are_not_kept_by_the_browser(doctor: Client, node: 
     answer = post(doctor, f"/series/{image.series_id}/images/{image.pk}/")
     assert answer.headers["Cache-Control"] == "private, no-store"
     assert token_in(answer.content)
+
+
+def test_not_even_the_most_talkative_log_holds_what_was_shown(
+    doctor: Client, node: dict[str, object], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    for name in ("django.template", "django.request", "django.db.backends"):
+        caplog.set_level("DEBUG", logger=name)
+    image = node["image"]
+    for path, shown in (
+        (f"/series/{image.series_id}/images/{image.pk}/", "CANARY^NAME"),
+        (f"/drops/{node['batch'].pk}/", rows.CANARY_FOLDER),
+    ):
+        answer = post(doctor, path)
+        assert shown.encode() in answer.content
+        # Django prints the whole context of a template when a name in it is not found.
+        assert not canaries_in(repr(list(answer.context)).encode())
+    post(doctor, "/series/search/", q=rows.CANARY_ID)
+    assert not canaries_in(caplog.text.encode())

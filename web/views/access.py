@@ -32,6 +32,7 @@ def unlock(request: HttpRequest) -> HttpResponse:
     throttle.succeeded(attempt)
     request.session.cycle_key()
     request.session[SESSION_KEY] = form.generate_token()
+    request.session.clear_expired()
     return redirect(target)
 
 

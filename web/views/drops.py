@@ -130,6 +130,6 @@ def drop(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _open(token: str) -> str:
     try:
-        return identity.unseal(token)
+        return originals.Original(identity.unseal(token))
     except ImproperlyConfigured:
         return "(does not open with the vault's key)"

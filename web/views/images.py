@@ -14,6 +14,8 @@ from main.pipeline.register import original
 from main.pipeline.release import deidentifier
 from web import originals
 
+# An object with more elements is shown as far as this.
+MOST = 3000
 KINDS = ("changed", "emptied", "removed", "added", "kept")
 
 
@@ -54,7 +56,7 @@ def image(request: HttpRequest, pk: int, number: int) -> HttpResponse:
         "release": release,
         "releases": releases,
         "table": table,
-        "rows": [row for row in table.rows if kind not in KINDS or row.kind == kind],
+        "rows": [row for row in table.rows if kind not in KINDS or row.kind == kind][:MOST],
         "kind": kind if kind in KINDS else "",
         "revealed": revealed,
         "may": may,

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from main import identity
 from main.destinations.configured import sync
+from main.models import Destination
 
 # 0 all well; 1 something a person must look at; 2 settings or usage; 3 not finished in time.
 LOOK, UNFINISHED = 1, 3
@@ -25,9 +26,14 @@ class NodeCommand(BaseCommand):
         parser.add_argument("--json", action="store_true", dest="as_json", help="print one JSON object")
 
     def prepare(self) -> None:
-        """Check the keys and bring the configured destinations into the database."""
+        """Check the keys, and that the node knows its destinations.
+
+        Only the node's own processes bring a changed configuration into the database (`sync`): a command that is run by
+        hand without the node's environment must not switch destinations off.
+        """
         identity.keyring()
-        sync()
+        if not Destination.objects.exists():
+            sync()
 
     def show(self, options: dict[str, Any], facts: dict[str, Any], lines: list[str]) -> None:
         """Print `facts` as JSON, or `lines`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from kombu import Connection
 
 from main import identity
 from main.destinations import kind_of
-from main.destinations.configured import sync
+from main.destinations.configured import configured
 from main.errors import PipelineError, describe
 from main.identifiers import provider
 from main.management.commands._base import LOOK, NodeCommand
+from main.models import Destination
 from main.storage import require_space
 
 
@@ -49,16 +51,16 @@ def _checks() -> Iterator[tuple[str, Callable[[], str]]]:
     yield "keys", lambda: f"pseudonym key {identity.keyring().pseudonym_id}"
     yield "data folder", _data_folder
     for folder in settings.WATCH_FOLDERS:
-        yield f"watched folder {folder.path}", lambda path=folder.path: _watched(path)  # type: ignore[misc]
+        yield f"watched folder {folder.path}", partial(_watched, folder.path)
     yield "broker", _broker
     yield "identifiers", lambda: provider().check()
     try:
-        found = sync()
+        found = configured()
     except ImproperlyConfigured as error:
-        yield "destinations", lambda error=error: _raise(error)  # type: ignore[misc]
+        yield "destinations", partial(_raise, error)
         return
-    for destination in found:
-        yield f"destination {destination.name}", lambda one=destination: _destination(one)  # type: ignore[misc]
+    for name, columns in found.items():
+        yield f"destination {name}", partial(_destination, Destination(name=name, **columns))
 
 
 def _raise(error: Exception) -> str:
@@ -93,6 +95,6 @@ def _broker() -> str:
         return f"{broker.transport_cls or broker.transport.driver_type} answers"
 
 
-def _destination(one: Any) -> str:
+def _destination(one: Destination) -> str:
     said = kind_of(one).check()
     return said + (" GETS ORIGINALS (recipe none)." if one.recipe == "none" else "")

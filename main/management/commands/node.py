@@ -18,6 +18,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
+from main.destinations.configured import sync
 from main.management.commands._base import NodeCommand
 from main.models import Batch, Delivery, Destination, Series
 from sendit import keys
@@ -67,6 +68,7 @@ class Command(NodeCommand):
             _require_free(settings.SENDIT_WEB_BIND)
         self._migrate(allow_migrate)
         self.prepare()
+        sync()
         if "worker" in names and connection.vendor == "sqlite":
             _end_leases()
         self.stdout.write("\n".join(_banner(names, first_start)) + "\n")

@@ -15,6 +15,7 @@ from django.core.management.base import CommandParser
 from django.db import Error, close_old_connections
 
 from main import bells
+from main.destinations.configured import sync
 from main.heartbeat import beat, forget_silent
 from main.management.commands._base import NodeCommand
 from main.pipeline.sweep import is_stalled, sweep, tidy
@@ -45,6 +46,7 @@ class Command(NodeCommand):
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
+        sync()
         next_tidy = 0.0
         while not stop.is_set():
             next_tidy = self._round(next_tidy)

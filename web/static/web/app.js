@@ -66,12 +66,14 @@ async function poll() {
     const headers = { "X-Sendit-Live": "1" };
     if (etag) headers["If-None-Match"] = etag;
     const answer = await fetch(location.href, { headers, cache: "no-store", credentials: "same-origin" });
-    if (answer.status === 401 || answer.status === 403) return location.reload();
+    if ([401, 403, 404].includes(answer.status)) return location.reload();
     if (answer.status === 200) {
       etag = answer.headers.get("ETag") || "";
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
       const selected = !getSelection().isCollapsed;
-      for (const block of selected ? [] : document.querySelectorAll("[data-live]")) {
+      const blocks = [...document.querySelectorAll("[data-live]")];
+      if (!blocks.some((block) => fresh.getElementById(block.id))) return location.reload(); // it is another page now
+      for (const block of selected ? [] : blocks) {
         const next = fresh.getElementById(block.id);
         if (next) patch(block, next);
       }
