@@ -169,6 +169,9 @@ LOGGING = {
         "pydicom": {"handlers": [], "propagate": False, "level": "CRITICAL"},
         "pynetdicom": {"handlers": [], "propagate": False, "level": "CRITICAL"},
         "py.warnings": {"handlers": [], "propagate": False, "level": "CRITICAL"},
+        # At DEBUG these two print SQL parameters and template values.
+        "django.db.backends": {"level": "INFO"},
+        "django.template": {"level": "INFO"},
         "celery.redirected": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},

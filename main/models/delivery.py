@@ -54,6 +54,11 @@ class Release(models.Model):
     at = models.DateTimeField()
 
     class Meta:
+        indexes = [
+            models.Index(fields=["study_instance_uid"], name="release_study"),
+            models.Index(fields=["series_instance_uid"], name="release_series"),
+            models.Index(fields=["sop_instance_uid"], name="release_instance"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["image", "recipe"], name="release_once_per_recipe"),
             models.CheckConstraint(condition=~models.Q(sha256="") & ~models.Q(recipe_hash=""), name="release_recorded"),

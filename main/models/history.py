@@ -57,6 +57,13 @@ class LedgerEntry(models.Model):
     proven_at = models.DateTimeField()
     cleaned_at = models.DateTimeField()
 
+    class Meta:
+        indexes = [
+            models.Index(fields=["study_instance_uid"], name="ledger_study"),
+            models.Index(fields=["series_instance_uid"], name="ledger_series"),
+            models.Index(fields=["patient_id"], name="ledger_patient"),
+        ]
+
 
 class Heartbeat(models.Model):
     """The last sign of life of a process, and the facts it wants shown."""

@@ -93,6 +93,7 @@ class Image(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["code", "id"], name="image_held", condition=models.Q(status="QUARANTINED")),
+            models.Index(fields=["uid_index"], name="image_uid"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["series", "uid_index"], name="image_once_in_series"),

@@ -14,6 +14,7 @@ from main.errors import Permanent
 from main.history import record
 from main.models import Batch, Delivery, Destination, FileOutcome, Image, Series, SeriesIdentifiers
 from main.models.imaging import Status
+from main.overview import blocked
 from main.pipeline.next_stage import due_at, stage_of
 
 From = Literal["identify", "deidentify", "deliver"]
@@ -91,22 +92,31 @@ def discard_files(outcomes: list[int], actor: str, why: str) -> int:
 
 
 def retry_blocked(actor: str, destination: str | None = None, series: int | None = None) -> int:
-    """Try again now whatever waits for a retry or was refused; returns how many deliveries."""
+    """Try again now what waits for a retry, was refused, or stopped; returns how many deliveries.
+
+    With `destination` or `series` only the deliveries of these; else drops and series that wait or stopped as well.
+    """
     now = timezone.now()
     with transaction.atomic():
-        rows = Delivery.objects.exclude(state=Delivery.State.PROVEN).filter(token=None)
+        waiting = Delivery.objects.filter(due_at__isnull=False, token=None)
+        refused = blocked()
+        chosen = Destination.objects.all()
         if destination:
-            rows = rows.filter(destination__name=destination)
+            chosen = chosen.filter(name=destination)
         if series:
-            rows = rows.filter(series=series)
-        Destination.objects.filter(deliveries__in=rows).update(retry_at=None)
-        count = rows.filter(state=Delivery.State.BLOCKED).update(state=Delivery.State.PENDING, due_at=now)
-        count += rows.exclude(due_at=None).update(due_at=now, attempts=0)
-        waiting = Series.objects.filter(token=None).exclude(due_at=None).exclude(stage="cleanup")
-        Batch.objects.filter(token=None, stage="register").exclude(due_at=None).update(due_at=now)
-        (waiting.filter(pk=series) if series else waiting).update(due_at=now)
-        if count:
-            record("retry", count=count, actor=actor, destination=destination or "", series_id=series)
+            waiting, refused = waiting.filter(series=series), refused.filter(series=series)
+        chosen.update(retry_at=None)
+        keys = list(chosen.values_list("pk", flat=True))
+        count = refused.filter(destination__in=keys).update(state=Delivery.State.PENDING, due_at=now, attempts=0)
+        count += waiting.filter(destination__in=keys, due_at__gt=now).update(due_at=now, attempts=0)
+        if series:
+            Series.objects.filter(pk=series, token=None, due_at__isnull=False).exclude(stage="cleanup").update(
+                due_at=now
+            )
+        elif not destination:
+            Series.objects.filter(token=None, due_at__isnull=False).exclude(stage="cleanup").update(due_at=now)
+            Batch.objects.filter(token=None, stage="register").update(due_at=now, attempts=0)
+        record("retry", count=count, actor=actor, destination=destination or "", series_id=series)
         for stage in bells.STAGES:
             bells.ring(stage)
     return count

@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.faults import every_failpoint, red, report, storm
+from tests.faults import every_failpoint, every_process, red, report, storm
 from tests.faults.parts import forget_settings
 from tests.peers import MissingPeer, Orthanc
 
@@ -53,9 +53,10 @@ def run(folder: Path, options: argparse.Namespace) -> report.Report:
             print("\n".join(lines), flush=True)
 
     if options.failpoints:
-        with Orthanc(folder / "failpoints" / "orthanc") as orthanc:
-            result.failpoints = every_failpoint.run(folder / "failpoints", orthanc, options.seed)
-        tell(report.of_failpoints(result.failpoints))
+        for name, each in (("Every failpoint", every_failpoint), ("Every process", every_process)):
+            with Orthanc(folder / each.__name__ / "orthanc") as orthanc:
+                result.deaths[name] = each.run(folder / each.__name__ / "node", orthanc, options.seed)
+            tell(report.of_deaths(name, result.deaths[name]))
     for name in ("embedded", "production"):
         if getattr(options, name):
             one = storm.run(folder / name, options.seed, options.minutes * 60, production=name == "production")
@@ -74,7 +75,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=3.0, help="length of each storm")
     parser.add_argument("--json", action="store_true", dest="as_json", help="print one JSON object at the end")
     parts = parser.add_argument_group("parts", f"by default all; production only from {LONG:g} minutes on")
-    parts.add_argument("--failpoints", action="store_true", help="a death at each of main.failpoints.NAMES")
+    parts.add_argument(
+        "--failpoints", action="store_true", help="a death at each of main.failpoints.NAMES, and of each process"
+    )
     parts.add_argument("--embedded", action="store_true", help="a storm on SQLite and the folder broker")
     parts.add_argument("--production", action="store_true", help="a storm on PostgreSQL, Redis and three workers")
     parts.add_argument("--prove-red", action="store_true", help="sweeper off, fence off: both must be noticed")

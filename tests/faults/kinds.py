@@ -63,7 +63,7 @@ def _stop_a_pool_process(trial: Trial, dice: random.Random) -> Later | None:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
 
-    return Later(float(trial.node.environment["SENDIT_LEASE_SECONDS"]) + 1.0, go_on)
+    return Later(float(trial.node.environment["SENDIT_LEASE_SECONDS"]) + dice.uniform(1.0, 4.0), go_on)
 
 
 def _arm_a_failpoint(trial: Trial, dice: random.Random) -> None:

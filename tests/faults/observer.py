@@ -34,10 +34,6 @@ class Observer:
         """Return counts: files registered, images in flight, deliveries proven, images cleaned up."""
         return self._ask("progress")
 
-    def heard(self, pid: int) -> float:
-        """Ring a bell, and return when the worker process `pid` last heard one, in seconds of the epoch; 0 if never."""
-        return float(self._ask("heard", pid))
-
     def examine(self, ledger: str) -> dict[str, Any]:
         """Return `findings`, by invariant, and `released`: what the destination should have, by SOP Instance UID."""
         return self._ask("examine", ledger)
@@ -75,16 +71,6 @@ def _progress() -> dict[str, int]:
     }
 
 
-def _heard(pid: int) -> float:
-    from main import bells
-    from main.models import Heartbeat
-
-    bells.ring_now("cleanup")
-    name = f"{os.uname().nodename}-{pid}"
-    found = Heartbeat.objects.filter(kind="worker", name=name).first()
-    return found.at.timestamp() if found else 0.0
-
-
 def _serve() -> None:
     import django
 
@@ -93,7 +79,7 @@ def _serve() -> None:
 
     from tests.faults.examine import examine
 
-    answers = {"progress": _progress, "heard": _heard, "examine": examine}
+    answers = {"progress": _progress, "examine": examine}
     for line in sys.stdin:
         question, *words = json.loads(line)
         for attempt in range(20):

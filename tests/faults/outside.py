@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -15,6 +16,8 @@ from pathlib import Path
 from tests.faults.load import Producer
 from tests.faults.parts import Node
 from tests.peers import Orthanc
+
+GONE_WITHIN = 3.0
 
 # Where originals and keys are meant to be.
 PRIVATE = ("inbox", "work/drops", "keys")
@@ -83,9 +86,13 @@ def canaries_in_orthanc(orthanc: Orthanc, producers: Iterable[Producer]) -> Iter
 
 
 def survivors(node: Node) -> Iterator[str]:
-    """No process of the node outlives it."""
-    if left := node.leftovers():
-        yield f"{len(left)} processes are left"
+    """No process of the node outlives it for long."""
+    deadline = time.monotonic() + GONE_WITHIN
+    while left := node.leftovers():
+        if time.monotonic() > deadline:
+            yield f"{len(left)} processes are left {GONE_WITHIN:.0f} s after the end"
+            return
+        time.sleep(0.05)
 
 
 def _pattern(producers: Iterable[Producer]) -> re.Pattern[bytes]:

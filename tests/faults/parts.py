@@ -5,6 +5,7 @@ What it is made of is said here; who kills it, and when, is not.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -64,7 +65,10 @@ class Part(Server):
 
 
 class Node:
-    """A node in `folder` that delivers to `orthanc`; `environment` are its settings."""
+    """A node in `folder` that delivers to `orthanc`; `environment` are its settings.
+
+    Its parts are run and restarted by the campaign; with `supervised` they are run by `manage.py node`.
+    """
 
     def __init__(
         self,
@@ -75,6 +79,7 @@ class Node:
         redis: Redis | None = None,
         postgres: Postgres | None = None,
         workers: int = 1,
+        supervised: bool = False,
     ) -> None:
         self.data = folder / "data"
         self.inbox = self.data / "inbox"
@@ -90,6 +95,8 @@ class Node:
         worker += ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "info"]
         argv = {f"worker{n}": [*worker, "--hostname", f"worker{n}@node"] for n in range(1, workers + 1)}
         argv |= {"sweeper": [*manage, "sweep", "--forever"], "watcher": [*manage, "watcher_start", "--foreground"]}
+        if supervised:
+            argv = {"node": [*manage, "node", "--without", "web"]}
         self.parts = {name: Part(name, words, self.data / "logs", self.environment) for name, words in argv.items()}
         self.restarts = 0
         self._wanted: set[str] = set()
@@ -104,6 +111,14 @@ class Node:
             self.manage("migrate", "--verbosity", "0")
         self._wanted |= set(names or self.parts)
         self.tend()
+
+    def supervised_pid(self, name: str) -> int | None:
+        """Return the pid of a part that `manage.py node` runs, None while it does not run."""
+        try:
+            pid = json.loads((self.data / "run" / "node.json").read_text()).get(name)
+        except (FileNotFoundError, json.JSONDecodeError):
+            return None
+        return pid if pid and Path(f"/proc/{pid}").exists() else None
 
     def tend(self) -> None:
         """Start again what has ended."""

@@ -18,7 +18,7 @@ class Report:
     """The results of one campaign, in the order in which they came."""
 
     seed: int
-    failpoints: every_failpoint.Result | None = None
+    deaths: dict[str, every_failpoint.Result] = field(default_factory=dict)
     storms: dict[str, storm.Result] = field(default_factory=dict)
     proofs: list[red.Proof] = field(default_factory=list)
 
@@ -26,7 +26,7 @@ class Report:
     def is_green(self) -> bool:
         """Whether nothing is wrong, and what had to turn red did."""
         findings = [result.findings for result in self.storms.values()]
-        findings += [self.failpoints.findings] if self.failpoints else []
+        findings += [result.findings for result in self.deaths.values()]
         return not any(found for one in findings for found in one.values()) and all(one.holds for one in self.proofs)
 
     def as_json(self) -> dict[str, Any]:
@@ -34,15 +34,15 @@ class Report:
         return {
             "seed": self.seed,
             "green": self.is_green,
-            "failpoints": asdict(self.failpoints) if self.failpoints else None,
+            "deaths": {name: asdict(result) for name, result in self.deaths.items()},
             "storms": {name: asdict(result) for name, result in self.storms.items()},
             "proofs": [{**asdict(one), "holds": one.holds} for one in self.proofs],
         }
 
 
-def of_failpoints(result: every_failpoint.Result) -> list[str]:
+def of_deaths(name: str, result: every_failpoint.Result) -> list[str]:
     """Say how long it took from each death to the end of the work."""
-    lines = ["", f"Every failpoint: {len(result.seconds)} deaths, {result.images} images"]
+    lines = ["", f"{name}: {len(result.seconds)} deaths, {result.images} images"]
     ordered = sorted(result.seconds.items(), key=lambda item: -item[1])
     lines += [f"  slowest: {', '.join(f'{name} {seconds:.1f} s' for name, seconds in ordered[:4])}"]
     return [*lines, *of_findings(result.findings)]

@@ -34,10 +34,19 @@ class Trial:
         redis: Redis | None = None,
         postgres: Postgres | None = None,
         workers: int = 1,
+        supervised: bool = False,
     ) -> None:
         self.orthanc = orthanc
         self.folder = folder
-        self.node = Node(folder, orthanc, environment or {}, redis=redis, postgres=postgres, workers=workers)
+        self.node = Node(
+            folder,
+            orthanc,
+            environment or {},
+            redis=redis,
+            postgres=postgres,
+            workers=workers,
+            supervised=supervised,
+        )
         self.producer = Producer(folder / "producer", self.node.inbox, seed)
         self.findings: Findings = defaultdict(list)
         self.released: dict[str, tuple[str, int]] = {}

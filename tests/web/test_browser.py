@@ -95,7 +95,10 @@ def test_the_strip_follows_without_a_reload(browser: webdriver.Chrome, address: 
     one = rows.series(rows.drop(files=3), 3, "NEW", stage="identify")
     wait(browser, lambda: count_in(browser, "identify") == "1 series")
     assert "3 images" in browser.find_element(By.CSS_SELECTOR, "[data-part='identify'] .box-more").text
-    assert browser.find_element(By.CSS_SELECTOR, "#strip [aria-live]").get_attribute("textContent") == "Waiting: 1 in Identify"
+    assert (
+        browser.find_element(By.CSS_SELECTOR, "#strip [aria-live]").get_attribute("textContent")
+        == "Waiting: 1 in Identify"
+    )
     assert browser.execute_script("return window.sameDocument") is True, "the page was reloaded"
     after = browser.execute_script("return document.querySelector('#strip').getBoundingClientRect().height")
     assert after == before, "the strip jumped"
@@ -150,5 +153,7 @@ def test_no_page_is_wider_than_the_screen(browser: webdriver.Chrome, address: st
     paths = ["/", "/series/", f"/series/{one.pk}/", f"/series/{image.series_id}/images/{image.pk}/", "/drops/"]
     for path in [*paths, f"/drops/{batch.pk}/", "/quarantine/", "/quarantine/leak/", "/ledger/", "/login/"]:
         browser.get(address + path)
-        overflow = browser.execute_script("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        overflow = browser.execute_script(
+            "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
         assert overflow <= 0, f"{path} at {width} px: {overflow} px too wide"

@@ -51,7 +51,7 @@ def test_files_are_served_behind_the_lock_and_never_shared(opened: Client, path:
 
 def test_the_locks_page_needs_no_other_file(locked: Client) -> None:
     page = locked.get("/series/").content.decode()
-    assert "<link rel=\"icon\" href=\"data:,\">" in page
+    assert '<link rel="icon" href="data:,">' in page
     assert not re.findall(r'(?:src|href)="(?!data:)[^"]*"', page)
     assert "<script" not in page
 
@@ -174,7 +174,11 @@ def test_a_right_password_does_not_pay_for_wrong_ones(locked: Client) -> None:
 
 def test_signing_in_has_a_limit_too(opened: Client) -> None:
     for number in range(10):
-        data = {"username": "x", "password": str(number), "csrfmiddlewaretoken": token_in(opened.get("/login/").content)}
+        data = {
+            "username": "x",
+            "password": str(number),
+            "csrfmiddlewaretoken": token_in(opened.get("/login/").content),
+        }
         assert opened.post("/login/", data).status_code == 403
     data = {"username": "x", "password": "y", "csrfmiddlewaretoken": token_in(opened.get("/login/").content)}
     answer = opened.post("/login/", data)
@@ -224,7 +228,9 @@ def test_exceptions_are_whole_paths(
     assert not [path for path in stays_shut if client.get(path).status_code not in (401, 403)]
 
 
-@pytest.mark.parametrize("exceptions", ["^/api/$", ("^",), (".*",), ("api/metrics",), ("/api/.*",), ("^/(",), ("^/a$|^/",)])
+@pytest.mark.parametrize(
+    "exceptions", ["^/api/$", ("^",), (".*",), ("api/metrics",), ("/api/.*",), ("^/(",), ("^/a$|^/",)]
+)
 def test_an_exception_that_means_more_than_it_says_is_refused(settings: object, exceptions: object) -> None:
     settings.LOCKDOWN_URL_EXCEPTIONS = exceptions
     with pytest.raises(ImproperlyConfigured, match="LOCKDOWN_URL_EXCEPTIONS"):

@@ -82,7 +82,9 @@ def test_no_page_shows_a_patients_value(request: pytest.FixtureRequest, node: di
 
 
 @pytest.mark.parametrize("who", ["opened", "nurse"])
-def test_asking_without_the_right_shows_nothing(request: pytest.FixtureRequest, node: dict[str, object], who: str) -> None:
+def test_asking_without_the_right_shows_nothing(
+    request: pytest.FixtureRequest, node: dict[str, object], who: str
+) -> None:
     client: Client = request.getfixturevalue(who)
     image = node["image"]
     for path in (f"/series/{image.series_id}/images/{image.pk}/", f"/drops/{node['batch'].pk}/"):

@@ -206,7 +206,9 @@ def test_what_is_not_there_is_404(opened: Client) -> None:
 def test_the_time_is_relative_with_the_whole_time_as_title(opened: Client) -> None:
     rows.drop(files=0, received_at=timezone.now() - timedelta(hours=3, minutes=5))
     page = opened.get("/drops/").content.decode()
-    assert re.search(r'<time datetime="[^"]+" title="\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC" data-form="ago">3 h ago</time>', page)
+    assert re.search(
+        r'<time datetime="[^"]+" title="\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC" data-form="ago">3 h ago</time>', page
+    )
 
 
 def test_a_page_on_which_nothing_changed_is_not_sent_again(opened: Client) -> None:
@@ -255,7 +257,15 @@ def test_pages_work_without_javascript(opened: Client) -> None:
     one = rows.series(batch, 2, "QUARANTINED")
     rows.delivered(one, to, "BLOCKED", error_code="0xA900", error="No.")
     rows.held_file(batch)
-    paths = ["/", "/series/", f"/series/{one.pk}/", "/drops/", f"/drops/{batch.pk}/", "/quarantine/", "/quarantine/leak/"]
+    paths = [
+        "/",
+        "/series/",
+        f"/series/{one.pk}/",
+        "/drops/",
+        f"/drops/{batch.pk}/",
+        "/quarantine/",
+        "/quarantine/leak/",
+    ]
     for path in [*paths, "/quarantine/leak/discard/", "/ledger/", "/login/"]:
         page = _Page(opened.get(path).content.decode())
         assert not page.scripts, "no inline script"
