@@ -90,8 +90,9 @@ def destinations() -> list[dict[str, Any]]:
     waiting_for = Delivery.objects.filter(destination=OuterRef("pk"), due_at__isnull=False)
     for one in Destination.objects.filter(Q(enabled=True) | Exists(waiting_for)).order_by("name"):
         waiting = Delivery.objects.filter(destination=one, due_at__isnull=False).aggregate(
-            n=Count("id"), at=Min("release__at")
+            n=Count("id"), first=Min("id")
         )
+        oldest = Delivery.objects.filter(pk=waiting["first"]).values_list("release__at", flat=True).first()
         rows.append(
             {
                 "id": one.pk,
@@ -101,8 +102,8 @@ def destinations() -> list[dict[str, Any]]:
                 "trusted": one.trusted,
                 "state": _state(one),
                 "waiting": waiting["n"],
-                "oldest_seconds": _age(waiting["at"], timezone.now()),
-                "oldest_at": waiting["at"],
+                "oldest_seconds": _age(oldest, timezone.now()),
+                "oldest_at": oldest,
                 "blocked": blocked().filter(destination=one).count(),
                 "required_proof": one.required_proof,
                 "last_proven_at": one.last_proven_at,

@@ -92,8 +92,8 @@ class Delivery(models.Model):
         BLOCKED = "BLOCKED", "refused: a person must look"
 
     release = models.ForeignKey(Release, models.CASCADE, related_name="deliveries")
-    series = models.ForeignKey(Series, models.CASCADE, related_name="deliveries")
-    destination = models.ForeignKey(Destination, models.PROTECT, related_name="deliveries")
+    series = models.ForeignKey(Series, models.CASCADE, related_name="deliveries", db_index=False)
+    destination = models.ForeignKey(Destination, models.PROTECT, related_name="deliveries", db_index=False)
     state = models.CharField(max_length=10, choices=State, default=State.PENDING)
     proof = models.CharField(max_length=10, choices=Proof, default=Proof.NONE, blank=True)
     due_at = models.DateTimeField(null=True, blank=True)
@@ -105,6 +105,7 @@ class Delivery(models.Model):
 
     class Meta:
         indexes = [
+            models.Index(fields=["series", "destination", "due_at"], name="delivery_series"),
             models.Index(
                 fields=["destination", "due_at"], name="delivery_due", condition=models.Q(due_at__isnull=False)
             ),

@@ -84,7 +84,7 @@ def remove_finished_folders() -> int:
     if not settings.SENDIT_CLEANUP:
         return 0
     edge = timezone.now() - timedelta(hours=settings.SENDIT_RETENTION_HOURS)
-    keys = [entry.name for entry in os.scandir(settings.DROPS_DIR) if not entry.name.endswith(".part")]
+    keys = [entry.name for entry in os.scandir(settings.DROPS_DIR) if "." not in entry.name]
     finished = Batch.objects.filter(key__in=keys, stage="", registered_at__lte=edge)
     return sum(remove_finished_folder(batch) for batch in finished)
 

@@ -105,7 +105,9 @@ def _claim(series_id: int | None) -> Load | None:
         for series in _series_due(mine):
             chosen, lease = _next_load(mine.filter(series=series))
             token = uuid.uuid4()
-            mine.filter(pk__in=chosen).update(token=token, due_at=lease_end(lease), attempts=F("attempts") + 1)
+            # Without naming the destination again, so that SQLite goes by the keys and not through all that is due to it.
+            rows = Delivery.objects.filter(pk__in=chosen, due_at__lte=now)
+            rows.update(token=token, due_at=lease_end(lease), attempts=F("attempts") + 1)
             won = Delivery.objects.filter(pk__in=chosen, token=token).select_related("release").order_by("pk")
             if deliveries := list(won):
                 return Load(destination, series, token, deliveries, lease)
@@ -137,7 +139,7 @@ def _series_due(due: QuerySet[Delivery]) -> list[int]:
 
 def _probe(destination: Destination) -> bool:
     """A destination that failed is tried by one worker at a time."""
-    edge = timezone.now() + timedelta(seconds=6 * settings.DICOM_NETWORK_TIMEOUT)
+    edge = timezone.now() + timedelta(seconds=3 * settings.DICOM_NETWORK_TIMEOUT)
     return bool(Destination.objects.filter(pk=destination.pk, retry_at=destination.retry_at).update(retry_at=edge))
 
 

@@ -13,10 +13,14 @@ from django.db.models import Q
 from django.utils import timezone
 
 from main import bells
+from main.claims import lease_end
 from main.failpoints import reach
 from main.models import Batch, Delivery, Destination, Series
 from main.pipeline.cleanup import remove_finished_folders
 from main.pipeline.take import recover
+
+# The stages of a series in which it can be due; while it is delivered, its deliveries are.
+_STAGES = ("identify", "deidentify", "cleanup")
 
 _TEMPORARY_AGE_SECONDS = 3600
 _RECOVER_AGE_SECONDS = 30
@@ -46,10 +50,7 @@ def due_stages() -> dict[str, bool]:
             "pk", flat=True
         )
     )
-    series = {
-        stage: Series.objects.filter(stage=stage, due_at__lte=now).exists()
-        for stage in ("identify", "deidentify", "cleanup")
-    }
+    series = {stage: Series.objects.filter(stage=stage, due_at__lte=now).exists() for stage in _STAGES}
     return {
         "register": Batch.objects.filter(stage="register", due_at__lte=now).exists(),
         "identify": series["identify"],
@@ -63,13 +64,18 @@ def is_stalled() -> bool:
     """Whether work is due for so long, with nobody at work on anything, that the workers do not hear their bells."""
     now = timezone.now()
     edge = now - timedelta(seconds=STALLED_SECONDS)
-    models = (Batch, Series, Delivery)
-    if any(model._default_manager.filter(token__isnull=False, due_at__gt=now).exists() for model in models):
+    # Stages and destinations are named so that an index leads to the few rows, however many wait or are through.
+    held = Q(token__isnull=False, due_at__gt=now)
+    if (
+        Batch.objects.filter(held).exists()
+        or Series.objects.filter(held, stage__in=_STAGES, due_at__lte=lease_end()).exists()
+        or Delivery.objects.filter(held, destination__in=Destination.objects.values("pk")).exists()
+    ):
         return False
     ready = Destination.objects.filter(Q(retry_at=None) | Q(retry_at__lte=edge), enabled=True, held=False)
     return (
         Batch.objects.filter(due_at__lte=edge).exists()
-        or Series.objects.filter(due_at__lte=edge).exclude(stage="").exists()
+        or Series.objects.filter(due_at__lte=edge, stage__in=_STAGES).exists()
         or Delivery.objects.filter(due_at__lte=edge, destination__in=ready).exists()
     )
 
@@ -86,8 +92,9 @@ def clamp() -> int:
     longest = max(settings.SENDIT_LEASE_SECONDS, settings.SENDIT_RETRY_MAX_SECONDS * 1.25, 600.0)
     edge = now + timedelta(seconds=longest + 60)
     mended = Batch.objects.filter(due_at__gt=edge).update(due_at=now)
-    mended += Series.objects.filter(due_at__gt=edge).exclude(stage="cleanup").update(due_at=now)
-    mended += Delivery.objects.filter(due_at__gt=edge + _LARGE_OBJECTS).update(due_at=now)
+    mended += Series.objects.filter(due_at__gt=edge, stage__in=["identify", "deidentify"]).update(due_at=now)
+    everywhere = Destination.objects.values("pk")
+    mended += Delivery.objects.filter(due_at__gt=edge + _LARGE_OBJECTS, destination__in=everywhere).update(due_at=now)
     mended += Destination.objects.filter(retry_at__gt=edge).update(retry_at=now)
     last_cleanup = now + timedelta(hours=settings.SENDIT_RETENTION_HOURS, seconds=longest + 60)
     return mended + Series.objects.filter(stage="cleanup", due_at__gt=last_cleanup).update(due_at=last_cleanup)

@@ -27,6 +27,9 @@ from main.storage import require_space, sync_filesystem
 # A drop on another filesystem is first renamed in here, beside where it lay, so that only one watcher has it.
 TAKING = ".sendit-taking"
 
+# While loose files are collected for a drop, its folder is called so: it is not complete.
+_COLLECTING = ".collecting"
+
 
 def take(paths: Sequence[Path], inbox: Path) -> Batch | None:
     """Claim one finished drop: one folder, or loose files that form one drop.
@@ -109,16 +112,18 @@ def _move_in(paths: Sequence[Path], inbox: Path, folder: Path) -> int:
     """Rename `paths` into a new `folder`; returns how many were there to take."""
     if os.stat(inbox).st_dev != os.stat(settings.DROPS_DIR).st_dev:
         return _move_across(paths, inbox, folder)
-    folder.mkdir(mode=0o700)
+    collecting = folder.with_suffix(_COLLECTING)
+    collecting.mkdir(mode=0o700)
     reach("take:folder-made")
     try:
-        taken = _rename_all(paths, folder)
+        taken = _rename_all(paths, collecting)
     finally:
         with suppress(OSError):
-            folder.rmdir()  # does nothing once something is in it
+            collecting.rmdir()  # does nothing once something is in it
     if not taken:
         return 0
     reach("take:renamed")
+    os.rename(collecting, folder)
     sync_filesystem(folder)
     reach("take:synced")
     return taken
@@ -203,6 +208,11 @@ def _folders_without_row(minimum_age_seconds: float) -> Iterator[Path]:
         if not entry.is_dir(follow_symlinks=False) or entry.stat(follow_symlinks=False).st_mtime > edge:
             continue
         if entry.name.endswith(".part"):
+            continue
+        if entry.name.endswith(_COLLECTING):  # whoever collected died: what he had is the drop
+            complete = Path(entry.path).with_suffix("")
+            os.rename(entry.path, complete)
+            yield complete
             continue
         if not Batch.objects.filter(key=uuid.UUID(entry.name)).exists():
             yield Path(entry.path)

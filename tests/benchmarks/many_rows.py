@@ -2,7 +2,8 @@
 
 Five series a study, a drop for each study, two studies a patient, ten events a series, and as many series again in the
 ledger. 97 % of the series are delivered and wait for cleanup; 1 % are quarantined; each half per cent of the others is
-new, in processing, waiting for the destination, or refused by it. A drop in two has a file that is no image.
+new, in processing, waiting for the destination, or refused by it. Every other drop has a held file that is no image.
+With a backlog the destination was away: what would be delivered waits for it.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ BASE = 1_000_000
 SERIES_A_STUDY, STUDIES_A_PATIENT, EVENTS_A_SERIES = 5, 2, 10
 
 _STATUS = """CASE s %% 200 WHEN 7 THEN 'NEW' WHEN 57 THEN 'PROCESSING' WHEN 107 THEN 'DONEPROCESSING'
-    WHEN 157 THEN 'DONEPROCESSING' WHEN 3 THEN 'QUARANTINED' WHEN 103 THEN 'QUARANTINED' ELSE 'SENT' END"""
+    WHEN 157 THEN 'DONEPROCESSING' WHEN 3 THEN 'QUARANTINED' WHEN 103 THEN 'QUARANTINED' ELSE '{rest}' END"""
 _STAGE = """CASE s %% 200 WHEN 7 THEN 'identify' WHEN 57 THEN 'deidentify' WHEN 107 THEN 'deliver'
-    WHEN 157 THEN 'deliver' WHEN 3 THEN '' WHEN 103 THEN '' ELSE 'cleanup' END"""
+    WHEN 157 THEN 'deliver' WHEN 3 THEN '' WHEN 103 THEN '' ELSE '{rest_stage}' END"""
 _CODE = """CASE s %% 400 WHEN 3 THEN 'leak' WHEN 103 THEN 'killed-worker' WHEN 203 THEN 'bad-identifier'
     WHEN 303 THEN 'no-progress' ELSE '' END"""
 _WORK = "stage, due_at, token, attempts, in_hand, deaths_in_hand, error_code, error"
@@ -73,7 +74,7 @@ _OF_IMAGES = [
     CASE state WHEN 'PENDING' THEN {now} ELSE NULL END, NULL, 1, CASE state WHEN 'PROVEN' THEN {now} ELSE NULL END,
     CASE state WHEN 'BLOCKED' THEN '0xA900' ELSE '' END, CASE state WHEN 'BLOCKED' THEN 'A sentence.' ELSE '' END
     FROM (SELECT id, series_id, CASE WHEN status = 'SENT' THEN 'PROVEN'
-    WHEN (series_id - {base}) %% 200 = 107 THEN 'PENDING' ELSE 'BLOCKED' END AS state
+    WHEN (series_id - {base}) %% 200 = 157 THEN 'BLOCKED' ELSE 'PENDING' END AS state
     FROM main_image WHERE id > {base} AND status IN ('SENT', 'DONEPROCESSING')) AS images""",
 ]
 _OF_EVENTS = """INSERT INTO main_event (at, kind, actor, batch_id, series_id, destination, from_status, to_status, count, code,
@@ -81,9 +82,10 @@ _OF_EVENTS = """INSERT INTO main_event (at, kind, actor, batch_id, series_id, de
     FROM (SELECT i, (i - 1) / {events} + 1 AS s FROM n) AS events"""
 
 
-def fill(images: int, a_series: int) -> None:
+def fill(images: int, a_series: int, *, backlog: bool = False) -> None:
     """Add `images` images, `a_series` in each series, and everything that belongs to them."""
-    words = _words(a_series)
+    words = _words(a_series) | {"rest": "DONEPROCESSING" if backlog else "SENT"}
+    words["rest_stage"] = "deliver" if backlog else "cleanup"
     series = images // a_series
     statements = [(one, "s", series) for one in _OF_SERIES] + [(_OF_IMAGES[0], "i", images)]
     statements += [(one, "i", 1) for one in _OF_IMAGES[1:]] + [(_OF_EVENTS, "i", series * EVENTS_A_SERIES)]

@@ -1,6 +1,7 @@
 """What the pages, the sweep and the pipeline cost with 100,000 and 1,000,000 images in the database.
 
-`.venv/bin/python -m tests.benchmarks.scale [--images 100000 1000000] [--a-series 100] [--postgresql] [--explain]`
+`.venv/bin/python -m tests.benchmarks.scale [--images 100000 1000000] [--a-series 100] [--backlog]
+[--postgresql] [--explain]`
 
 Each size has a database of its own beside an empty one, all of one node. Pages are opened through the real URLs with
 the lock in front. For throughput the same small series goes through the node by turns, once on the empty database and
@@ -33,6 +34,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--a-series", type=int, default=100, help="images in each series")
     parser.add_argument("--rounds", type=int, default=9, help="of the throughput")
+    parser.add_argument("--backlog", action="store_true", help="the destination was away: nearly all images wait for it")
     parser.add_argument("--postgresql", action="store_true")
     parser.add_argument("--explain", action="store_true", help="show the plans of slow statements")
     options = parser.parse_args()
@@ -47,7 +49,7 @@ def main() -> None:
             _series_through(folder, 200)()
             if images:
                 began = time.perf_counter()
-                many_rows.fill(images, options.a_series)
+                many_rows.fill(images, options.a_series, backlog=options.backlog)
                 print(f"{name}: filled in {time.perf_counter() - began:.0f} s")
                 for what, act in {**pages(), **_machinery()}.items():
                     took = milliseconds(act)

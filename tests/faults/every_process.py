@@ -25,10 +25,15 @@ def run(folder: Path, orthanc: Orthanc, seed: int) -> Result:
     result = Result()
     with Trial(folder, orthanc, seed, supervised=True) as trial:
         trial.node.start()
-        victims = {name: lambda name=name: trial.node.supervised_pid(name) for name in PARTS}
-        victims |= {"pool process": lambda: _pool_process(trial), "supervisor": lambda: trial.node.parts["node"].pid}
-        for name, pid_of in victims.items():
-            trial.check("every process may be killed", _one(trial, name, pid_of, result))
+        victims: dict[str, Callable[[], list[int]]] = {
+            "watcher": lambda: _part(trial, "watcher"),
+            "worker": lambda: _part(trial, "worker"),
+            "sweeper": lambda: _part(trial, "sweeper"),
+            "idle pool": lambda: [child for worker in _part(trial, "worker") for child in children(worker)],
+            "supervisor": lambda: [trial.node.parts["node"].pid],
+        }
+        for name, pids in victims.items():
+            trial.check("every process may be killed", _one(trial, name, pids, result))
         trial.node.parts["node"].stop()
         trial.examine()
         result.images = trial.producer.images
@@ -36,13 +41,13 @@ def run(folder: Path, orthanc: Orthanc, seed: int) -> Result:
     return result
 
 
-def _one(trial: Trial, name: str, pid_of: Callable[[], int | None], result: Result) -> list[str]:
-    wait_for(lambda: all(trial.node.supervised_pid(part) for part in PARTS), "every part of the node running")
-    wait_for(lambda: pid_of() is not None, f"a {name}")
+def _one(trial: Trial, name: str, victims: Callable[[], list[int]], result: Result) -> list[str]:
+    """Kill while a drop is on its way in, and see the drop through."""
+    wait_for(lambda: all(_part(trial, part) for part in PARTS), "every part of the node running")
+    wait_for(lambda: bool(victims()), f"a process to kill as {name}")
     trial.producer.drop(IMAGES)
-    pid = pid_of()
     died = time.monotonic()
-    if pid is not None:
+    for pid in victims():
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     if not trial.drain(THROUGH_WITHIN):
@@ -51,6 +56,7 @@ def _one(trial: Trial, name: str, pid_of: Callable[[], int | None], result: Resu
     return []
 
 
-def _pool_process(trial: Trial) -> int | None:
-    worker = trial.node.supervised_pid("worker")
-    return next(iter(children(worker)), None) if worker else None
+def _part(trial: Trial, name: str) -> list[int]:
+    """Return the pid of a part, none while it does not run."""
+    pid = trial.node.supervised_pid(name)
+    return [pid] if pid else []

@@ -25,9 +25,7 @@ PRIVATE = ("inbox", "work/drops", "keys")
 
 def stored(orthanc: Orthanc, released: Mapping[str, tuple[str, int]]) -> Iterator[str]:
     """Orthanc has each release once, byte for byte, and nothing else; `released` is data set's hash and size by UID."""
-    instances = {
-        entry["ID"]: str(entry["MainDicomTags"]["SOPInstanceUID"]) for entry in orthanc.rest("/instances?expand")
-    }
+    instances = _instances(orthanc)
     times = Counter(instances.values())
     if missing := released.keys() - times.keys():
         yield f"lost: {len(missing)} of {len(released)} images are not in Orthanc"
@@ -43,6 +41,12 @@ def stored(orthanc: Orthanc, released: Mapping[str, tuple[str, int]]) -> Iterato
             other += hashlib.sha256(content[-size:]).hexdigest() != digest
     if other:
         yield f"{other} instances in Orthanc have another content than their release"
+
+
+def lost_and_twice(orthanc: Orthanc, released: Mapping[str, tuple[str, int]]) -> tuple[int, int]:
+    """Return how many images are not in Orthanc, and how many are in it more than once."""
+    times = Counter(_instances(orthanc).values())
+    return len(released.keys() - times.keys()), sum(n > 1 for n in times.values())
 
 
 def canaries(node: Node, producer: Producer) -> Iterator[str]:
@@ -93,6 +97,12 @@ def survivors(node: Node) -> Iterator[str]:
             yield f"{len(left)} processes are left {GONE_WITHIN:.0f} s after the end"
             return
         time.sleep(0.05)
+
+
+def _instances(orthanc: Orthanc) -> dict[str, str]:
+    """Return the SOP Instance UID of everything stored, by Orthanc's own id."""
+    found = orthanc.rest("/instances?expand")
+    return {entry["ID"]: str(entry["MainDicomTags"]["SOPInstanceUID"]) for entry in found}
 
 
 def _pattern(producers: Iterable[Producer]) -> re.Pattern[bytes]:

@@ -6,7 +6,7 @@ Everything is said as counts and sentences; no value of an invented patient eith
 from __future__ import annotations
 
 import statistics
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from tests.faults import every_failpoint, red, storm
@@ -34,9 +34,9 @@ class Report:
         return {
             "seed": self.seed,
             "green": self.is_green,
-            "deaths": {name: asdict(result) for name, result in self.deaths.items()},
-            "storms": {name: asdict(result) for name, result in self.storms.items()},
-            "proofs": [{**asdict(one), "holds": one.holds} for one in self.proofs],
+            "deaths": {name: vars(result) for name, result in self.deaths.items()},
+            "storms": {name: vars(result) for name, result in self.storms.items()},
+            "proofs": [{**vars(one), "holds": one.holds} for one in self.proofs],
         }
 
 
@@ -53,6 +53,7 @@ def of_storm(name: str, seed: int, result: storm.Result) -> list[str]:
     lines = ["", f"Storm on {name} parts, seed {seed}: {sum(result.faults.values())} faults"]
     lines += [f"  {count:>4}  {fault}" for fault, count in result.faults.most_common()]
     lines += [f"  {result.images} images in {result.files} files; {result.restarts} processes started again"]
+    lines += [f"  lost {result.lost}, stored twice {result.stored_twice}"]
     if result.recoveries:
         mean, tail = statistics.mean(result.recoveries), percentile(result.recoveries, 0.95)
         lines += [f"  next image proven {mean:.1f} s after a fault on average, {tail:.1f} s in 95 % of cases"]

@@ -32,6 +32,8 @@ class Result:
     restarts: int = 0
     images: int = 0
     files: int = 0
+    lost: int = 0
+    stored_twice: int = 0
     drained_after: float = 0.0
     findings: Findings = field(default_factory=dict)
 
@@ -51,6 +53,7 @@ def run(folder: Path, seed: int, seconds: float, *, production: bool = False) ->
         storm.calm()
         result = storm.result
         result.findings = {**trial.examine(), **examine_orthanc(orthanc, [trial])}
+        result.lost, result.stored_twice = outside.lost_and_twice(orthanc, trial.released)
         result.images, result.files = trial.producer.images, len(trial.producer.files)
         result.restarts = trial.node.restarts - len(trial.node.parts)
         return result

@@ -114,3 +114,13 @@ def test_an_import_leaves_the_source_alone(node: Node) -> None:
     assert (path / "CT_small.dcm").read_bytes() == Path(str(get_testdata_file("CT_small.dcm"))).read_bytes()
     work.drain(seconds=10)
     assert statuses(batch) == {"SENT": 1}
+
+
+def test_a_drop_that_was_being_collected_when_its_taker_died_is_found(node: Node, settings: Any) -> None:
+    half = settings.DROPS_DIR / f"{uuid.uuid4()}.collecting"
+    half.mkdir()
+    copy_of("CT_small.dcm")(half)
+    assert recover(3600) == 0, "it may still be collected"
+    assert recover(0) == 1
+    work.drain(seconds=10)
+    assert len(node.out()) == 1

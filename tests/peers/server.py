@@ -11,6 +11,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -28,8 +29,13 @@ class MissingPeer(RuntimeError):
 
 
 def program(name: str, package: str, *folders: Path) -> str:
-    """Return the path of `name`, looked for in `folders`, PATH and the sbin folders."""
-    path = os.pathsep.join([*map(str, folders), os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin", "/sbin"])
+    """Return the path of `name`, looked for in `folders`, PATH and the sbin folders.
+
+    Not in the virtual environment: pynetdicom puts programs there that have the names of dcmtk's.
+    """
+    own = str(Path(sys.prefix) / "bin")
+    on_path = [folder for folder in os.environ.get("PATH", "").split(os.pathsep) if folder != own]
+    path = os.pathsep.join([*map(str, folders), *on_path, "/usr/sbin", "/usr/local/sbin", "/sbin"])
     found = shutil.which(name, path=path)
     if found is None:
         raise MissingPeer(name, package)

@@ -74,6 +74,7 @@ def test_a_watch_that_is_in_order_ends_cleanly_and_says_so_to_each_thread(tmp_pa
     assert ends == [1, 1]
 
 
+@pytest.mark.django_db
 def test_an_error_of_the_database_is_transient_and_without_its_text() -> None:
     def take() -> None:
         raise OperationalError("CANARY^NAME")
