@@ -30,6 +30,9 @@ _CANDIDATES = 8
 # How often the same item may be in hand when its worker dies.
 DEATHS = 3
 
+# Bytes a second below which a worker may lose what it works on to another one: its lease is longer by the size.
+SLOWEST = 1_000_000
+
 
 def lease_end(more: float = 0.0) -> datetime:
     """When a lease taken now ends, `more` seconds later than most."""
@@ -52,19 +55,23 @@ class Claim(Generic[W]):
     def __post_init__(self) -> None:
         self._suspect = (self.row.in_hand, self.row.deaths_in_hand)
 
-    def take_in_hand(self, name: str) -> bool:
+    def take_in_hand(self, name: str, size: int = 0) -> bool:
         """Note that item `name` of the row is in hand; False when it was so at too many deaths of its worker.
 
-        Costs nothing until the row has failed once: only then is it written down which item is in hand.
+        Costs nothing for small items until the row has failed once: only then is it written down which one is in hand. The
+        lease is longer for an item of `size` bytes that takes long.
         """
+        more = size / SLOWEST
         if self.row.attempts <= 1:
+            if more > settings.SENDIT_LEASE_SECONDS / 4:
+                self._write(due_at=lease_end(more))
             return True
         suspect, before = self._suspect
         deaths = before + 1 if suspect == name else 0
         if deaths >= DEATHS:
             self.hold(in_hand="", deaths_in_hand=0)
             return False
-        self.hold(in_hand=name, deaths_in_hand=deaths)
+        self._write(due_at=lease_end(more), in_hand=name, deaths_in_hand=deaths)
         return True
 
     def hold(self, **changes: Any) -> None:

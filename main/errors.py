@@ -5,6 +5,11 @@ Every error carries a stable `code` and a `sentence` for the person on call. Nei
 
 from __future__ import annotations
 
+import errno
+import os
+
+from django.core.exceptions import ImproperlyConfigured
+
 
 class PipelineError(Exception):
     """Something a stage refuses or cannot do."""
@@ -31,6 +36,16 @@ class LostLease(Exception):  # noqa: N818 - not an error of the item: somebody e
     """Another worker holds the item now; what this one did must not be written."""
 
 
+_OUTAGES = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ESTALE, errno.ETIMEDOUT}
+
+
+def goes_away(error: BaseException) -> bool:
+    """Whether an error says nothing about the item that was worked on: it waits, and nothing is held against it."""
+    if isinstance(error, (Transient, ImproperlyConfigured)):
+        return True
+    return isinstance(error, OSError) and error.errno in _OUTAGES
+
+
 def describe(error: BaseException) -> tuple[str, str]:
     """Code and sentence of any exception, without its message: messages of parsers and peers hold values.
 
@@ -38,10 +53,9 @@ def describe(error: BaseException) -> tuple[str, str]:
     """
     if isinstance(error, PipelineError):
         return error.code, error.sentence
+    if isinstance(error, ImproperlyConfigured):
+        return "settings", str(error)  # names settings and keys, holds no values
     if isinstance(error, OSError) and error.errno:
-        import errno
-        import os
-
         return f"os-{errno.errorcode.get(error.errno, error.errno)}".lower(), f"{os.strerror(error.errno)}."
     trace = error.__traceback__
     place = "?"

@@ -5,12 +5,14 @@ Every move is a set of images of one series, in the caller's transaction, with i
 
 from __future__ import annotations
 
+from django.db import transaction
 from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
 
 from main.history import record
 from main.models import Image, Release, Series
 from main.models.imaging import Status
+from main.storage import remove_files
 
 FORWARD: dict[Status, frozenset[Status]] = {
     Status.NEW: frozenset({Status.PROCESSING, Status.QUARANTINED, Status.EXCLUDED}),
@@ -28,7 +30,6 @@ REPLAY: dict[Status, frozenset[Status]] = {
     Status.DONEPROCESSING: frozenset({Status.NEW, Status.PROCESSING}),
     Status.SENT: frozenset({Status.NEW, Status.PROCESSING, Status.DONEPROCESSING}),
     Status.QUARANTINED: frozenset({Status.NEW, Status.PROCESSING}),
-    Status.EXCLUDED: frozenset({Status.NEW}),
 }
 
 _ORDER = [Status.NEW, Status.PROCESSING, Status.DONEPROCESSING, Status.SENT, Status.DONE]
@@ -77,7 +78,11 @@ def move(
     moving = images.filter(series=series, status__in=sources)
     if held or replay and to != Status.DONEPROCESSING:
         # What is held, or goes again, must not leave any more: its releases are withdrawn, and with them its deliveries.
-        Release.objects.filter(image__in=moving).delete()
+        withdrawn = Release.objects.filter(image__in=moving)
+        paths = [release.path for release in withdrawn]
+        withdrawn.delete()
+        if held:  # what goes again is written over
+            transaction.on_commit(lambda: remove_files(paths))
     moved = moving.update(status=to, code=code if held else "", sentence=sentence[:500] if held else "")
     if moved:
         record(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import shutil
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -45,6 +46,23 @@ def require_space(folder: Path) -> None:
 def remove_file(path: Path) -> None:
     """Remove `path`; gone already is fine."""
     path.unlink(missing_ok=True)
+
+
+def remove_files(paths: Iterable[Path]) -> None:
+    """Remove `paths`; gone already is fine."""
+    for path in paths:
+        remove_file(path)
+
+
+def newest_folder(folder: Path) -> float:
+    """When something was last put into or taken out of `folder` or a folder below it (a time stamp; 0 if it is gone)."""
+    newest, waiting = 0.0, [folder]
+    while waiting:
+        current = waiting.pop()
+        with suppress(OSError), os.scandir(current) as entries:
+            newest = max(newest, current.stat().st_mtime)
+            waiting += [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
+    return newest
 
 
 def remove_empty_folders(folder: Path) -> None:

@@ -15,7 +15,7 @@ from django.db import OperationalError, transaction
 
 from main import states
 from main.claims import Claim, backoff, claim
-from main.errors import LostLease, Permanent, Quarantine, describe
+from main.errors import LostLease, Permanent, Quarantine, describe, goes_away
 from main.history import record
 from main.models import Batch, Image, Series
 from main.models.imaging import Status
@@ -87,7 +87,10 @@ def run(held: Claim[Any], stage: str) -> None:
         code, sentence = describe(error)
         if code == "internal-error":
             log.error("%s of %s %s: %s", stage, held.row._meta.model_name, held.row.pk, sentence)
-        _end(held, _postpone, code, sentence)
+        if goes_away(error):
+            _end(held, _wait, code, sentence)
+        else:
+            _end(held, _postpone, code, sentence)
 
 
 def _end(held: Claim[Any], write: Callable[[Claim[Any], str, str], None], code: str, sentence: str) -> None:
@@ -102,14 +105,17 @@ def _say_lost(held: Claim[Any]) -> None:
     log.info("%s %s: the lease went to another worker.", held.row._meta.model_name, held.row.pk)
 
 
-def _postpone(held: Claim[Any], code: str, sentence: str) -> None:
+def _wait(held: Claim[Any], code: str, sentence: str) -> None:
+    """Try again later; waiting for something that goes away by itself is no lack of progress, however long it takes."""
+    _postpone(held, code, sentence, in_hand="", deaths_in_hand=0, attempts=min(held.row.attempts, PATIENT_ATTEMPTS))
+
+
+def _postpone(held: Claim[Any], code: str, sentence: str, **changes: Any) -> None:
     row = held.row
     if row.error_code != code:
         ids = {"batch_id": row.pk} if isinstance(row, Batch) else {"series_id": row.pk}
         record("waiting", code=code, sentence=sentence, **ids)
-    # Waiting for something that goes away by itself is no lack of progress, however long it takes.
-    attempts = min(row.attempts, PATIENT_ATTEMPTS) if code != "internal-error" else row.attempts
-    held.finish(due_at=backoff(row.attempts), error_code=code, error=sentence[:500], attempts=attempts)
+    held.finish(due_at=backoff(row.attempts), error_code=code, error=sentence[:500], **changes)
 
 
 def _set_aside(held: Claim[Any], code: str, sentence: str) -> None:

@@ -4,7 +4,7 @@ import os
 import resource
 
 from celery import Celery
-from celery.signals import worker_process_init
+from celery.signals import worker_init, worker_process_init
 
 from sendit import transport
 
@@ -14,6 +14,22 @@ transport.register()
 app = Celery("sendit")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["main"])
+
+
+@worker_init.connect
+def check_keys(**_: object) -> None:
+    """A worker without the right keys does not start: it could only hold up what others can work on."""
+    from django.core.exceptions import ImproperlyConfigured
+    from django.db import connections
+
+    from main import identity
+
+    try:
+        identity.keyring()
+    except ImproperlyConfigured as error:
+        raise SystemExit(str(error)) from None
+    finally:
+        connections.close_all()
 
 
 @worker_process_init.connect

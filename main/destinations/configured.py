@@ -5,7 +5,9 @@ A destination that is no longer configured is disabled, never deleted: deliverie
 
 from __future__ import annotations
 
+import re
 import tomllib
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -81,6 +83,8 @@ def _read_file() -> dict[str, dict[str, Any]]:
 
 
 def _row(name: str, values: dict[str, Any]) -> dict[str, Any]:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}", name):
+        raise ImproperlyConfigured(f"Destination {name!r}: a name is 1 to 40 letters, digits, - and _.")
     kind = values.get("kind")
     if kind not in _KEYS or kind not in kinds():
         raise ImproperlyConfigured(f"Destination {name!r}: kind is one of {', '.join(sorted(_KEYS))}, not {kind!r}.")
@@ -92,7 +96,8 @@ def _row(name: str, values: dict[str, Any]) -> dict[str, Any]:
         raise ImproperlyConfigured(
             f"Destination {name!r}: {', '.join(sorted(unknown))} is not known; accepted: {accepted}."
         )
-    recipe, trusted = str(values.get("recipe", settings.SENDIT_RECIPE)), values.get("trusted", False) is True
+    values = _checked(name, values)
+    recipe, trusted = str(values.get("recipe", settings.SENDIT_RECIPE)), values.get("trusted", False)
     if recipe == "none" and not trusted:
         raise ImproperlyConfigured(
             f"Destination {name!r}: recipe none sends originals on, with the patient's name in them. Only a destination "
@@ -122,3 +127,19 @@ def _row(name: str, values: dict[str, Any]) -> dict[str, Any]:
         "required_proof": proof,
         "settings": {key: value for key, value in values.items() if key not in _COMMON},
     }
+
+
+def _checked(name: str, values: dict[str, Any]) -> dict[str, Any]:
+    """The values with their kinds checked; a path is made absolute."""
+    values = dict(values)
+    if not isinstance(values.get("trusted", False), bool):
+        raise ImproperlyConfigured(f"Destination {name!r}: trusted is true or false, not {values['trusted']!r}.")
+    port = values.get("port", 104)
+    if isinstance(port, bool) or not isinstance(port, int) or not 1 <= port <= 65535:
+        raise ImproperlyConfigured(f"Destination {name!r}: port is a number from 1 to 65535, not {port!r}.")
+    if "path" in values:
+        path = Path(str(values["path"])).expanduser()
+        if not path.is_absolute():
+            raise ImproperlyConfigured(f"Destination {name!r}: path is an absolute path, not {values['path']!r}.")
+        values["path"] = str(path)
+    return values

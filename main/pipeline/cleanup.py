@@ -27,6 +27,7 @@ from main.models.delivery import Proof
 from main.models.imaging import Status
 from main.pipeline.next_stage import let_go
 from main.pipeline.register import original
+from main.pipeline.take import is_key
 from main.storage import remove_empty_folders, remove_file
 
 
@@ -84,8 +85,8 @@ def remove_finished_folders() -> int:
     if not settings.SENDIT_CLEANUP:
         return 0
     edge = timezone.now() - timedelta(hours=settings.SENDIT_RETENTION_HOURS)
-    keys = [entry.name for entry in os.scandir(settings.DROPS_DIR) if "." not in entry.name]
-    finished = Batch.objects.filter(key__in=keys, stage="", registered_at__lte=edge)
+    keys = [entry.name for entry in os.scandir(settings.DROPS_DIR)]
+    finished = Batch.objects.filter(key__in=[key for key in keys if is_key(key)], stage="", registered_at__lte=edge)
     return sum(remove_finished_folder(batch) for batch in finished)
 
 
@@ -99,9 +100,15 @@ def remove_finished_folder(batch: Batch) -> bool:
     if busy:
         return False
     for token in FileOutcome.objects.filter(batch=batch).values_list("sealed_path", flat=True):
-        remove_file(batch.folder / unseal(token))
+        if token:
+            remove_file(batch.folder / unseal(token))
     remove_empty_folders(batch.folder)
-    return not batch.folder.exists()
+    if batch.folder.exists():
+        return False
+    with transaction.atomic():
+        Batch.objects.filter(pk=batch.pk).update(sealed_name="")
+        FileOutcome.objects.filter(batch=batch).update(sealed_path="")
+    return True
 
 
 def _require_receipts(series: Series) -> None:
@@ -139,7 +146,7 @@ def _remove_rows(series: Series) -> set[int]:
         cleaned_at=now,
     )
     by_batch = Counter({row["batch"]: row["n"] for row in through.values("batch").annotate(n=Count("id")).order_by()})
-    for batch, count in by_batch.items():
+    for batch, count in sorted(by_batch.items()):
         Batch.objects.filter(pk=batch).update(cleaned=F("cleaned") + count)
     record("cleaned", series_id=series.pk, count=entry.images + entry.excluded, to_status=Status.DONE)
     through.delete()

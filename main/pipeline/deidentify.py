@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from main import bells, states
 from main.claims import DEATHS, Claim
-from main.errors import Permanent, Quarantine, Transient
+from main.errors import Quarantine, Transient, describe
 from main.failpoints import reach
 from main.models import Delivery, Destination, Image, Release, Series, SeriesIdentifiers
 from main.models.imaging import Status
@@ -27,6 +27,8 @@ from main.storage import require_space, sync_filesystem
 FIRST_CHUNK, LARGEST_CHUNK = 16, 512
 CHUNK_SECONDS = 5.0
 
+_BROKE_OFF = f"The work on this image broke off {DEATHS} times (a worker died, or ran out of memory). It is kept."
+
 
 def deidentify(held: Claim[Series]) -> None:
     """Release the images of a claimed series that are PROCESSING, and let it go to delivery.
@@ -35,8 +37,6 @@ def deidentify(held: Claim[Series]) -> None:
     ------
     Transient
         No destination is configured, or the disk is full.
-    Permanent
-        The series has no identifiers: fail closed.
     """
     series = held.row
     reach("deidentify:claimed")
@@ -44,8 +44,13 @@ def deidentify(held: Claim[Series]) -> None:
     if not destinations:
         raise Transient("no-destination", "No destination is configured, so nobody says by which recipe to release.")
     known = SeriesIdentifiers.objects.filter(series=series).first()
-    if known is None:
-        raise Permanent("no-identifiers", "The series has no identifiers: nothing is released without them.")
+    if known is None:  # nothing is released without identifiers; they were forgotten by a replay of another series
+        with transaction.atomic():
+            held.hold()
+            states.move(series, Image.objects.filter(status=Status.PROCESSING), Status.NEW, replay=True)
+            states.refresh(series)
+            let_go(held)
+        return
     recipes = sorted({destination.recipe for destination in destinations})
     for chunk in _chunks(held, _waiting(series), recipes, known):
         _commit(held, chunk, destinations)
@@ -78,7 +83,9 @@ class Chunk:
 
     @property
     def full(self) -> bool:
-        """Whether it should be committed now."""
+        """Whether it should be committed now: at once, when an image was set aside that kills its workers."""
+        if any(code == "killed-worker" for code, _ in self.refused):
+            return True
         return len(self.released) >= self.size or time.monotonic() > self._until
 
     def next(self) -> Chunk:
@@ -93,12 +100,16 @@ def _chunks(
     chunk = Chunk(FIRST_CHUNK)
     for image in images:
         try:
-            if not held.take_in_hand(str(image.pk)):
-                raise Quarantine("killed-worker", f"A worker died {DEATHS} times while it worked on this image.")
+            if not held.take_in_hand(str(image.pk), image.size):
+                raise Quarantine("killed-worker", _BROKE_OFF)
             chunk.releases += [create_release(image, recipe, known) for recipe in recipes]
             chunk.released.append(image.pk)
+        except (MemoryError, OSError):
+            raise
         except Quarantine as refused:
             chunk.refused.setdefault((refused.code, refused.sentence), []).append(image.pk)
+        except Exception as error:  # noqa: BLE001 - one image that breaks the engine must not stop the others
+            chunk.refused.setdefault(describe(error), []).append(image.pk)
         if chunk.full:
             yield chunk
             require_space(settings.RELEASES_DIR)

@@ -20,7 +20,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from main import bells, claims, states
-from main.claims import backoff, lease_end
+from main.claims import SLOWEST, backoff, lease_end
 from main.destinations import STRENGTH, Receipt, kind_of
 from main.errors import LostLease, Quarantine, describe
 from main.failpoints import reach
@@ -35,8 +35,8 @@ from main.pipeline.release import OpenRelease, open_release
 CHUNK = 100
 CHUNK_BYTES = 256_000_000
 
-# Bytes a second below which a worker may lose what it sends to another one: its lease is longer by the size.
-SLOWEST = 1_000_000
+# Failed tries that count; a delivery whose worker dies again and again goes beyond, and is blocked.
+PATIENT_ATTEMPTS, MAX_ATTEMPTS = 8, 12
 
 State = Delivery.State
 
@@ -118,6 +118,14 @@ def _next_load(due: QuerySet[Delivery]) -> tuple[list[int], float]:
     """Ids of what is taken at once, by number and size, and the seconds beyond a lease that it may take."""
     chosen: list[int] = []
     size = 0
+    if (
+        abandoned := due.filter(token__isnull=False)
+        .order_by("attempts", "pk")
+        .values_list("pk", "release__size")
+        .first()
+    ):
+        # Somebody died with it: alone, so that one that kills its worker holds up no other.
+        return [abandoned[0]], abandoned[1] / SLOWEST
     for pk, one in due.order_by("pk").values_list("pk", "release__size")[:CHUNK]:
         if chosen and size + one > CHUNK_BYTES:
             break
@@ -147,6 +155,17 @@ def _open(load: Load) -> tuple[list[tuple[Delivery, OpenRelease]], list[Receipt]
     opened: list[tuple[Delivery, OpenRelease]] = []
     receipts: list[Receipt] = []
     for delivery in load.deliveries:
+        if delivery.attempts > MAX_ATTEMPTS:
+            sentence = "The worker died again and again while it delivered this image. Look at its history, then retry."
+            receipts.append(Receipt(delivery.pk, "permanent", code="killed-worker", sentence=sentence))
+            continue
+        if delivery.release.recipe != load.destination.recipe:
+            sentence = (
+                f"It was released by recipe {delivery.release.recipe}, and {load.destination.name} asks for "
+                f"{load.destination.recipe} now. It is not sent: replay the series from deidentify."
+            )
+            receipts.append(Receipt(delivery.pk, "permanent", code="recipe-changed", sentence=sentence))
+            continue
         try:
             opened.append((delivery, open_release(delivery.release, delivery.pk)))
         except Quarantine as refused:
@@ -201,7 +220,7 @@ def _write(load: Load, receipts: Sequence[Receipt], keep: bool = False) -> None:
             raise LostLease
         _update_destination(load.destination, groups)
         if any(outcome == "proven" for outcome, *_ in groups):
-            _settle(series, load)
+            _settle(series)
 
 
 def _write_group(load: Load, outcome: str, proof: Proof, code: str, sentence: str, ids: list[int], keep: bool) -> int:
@@ -222,12 +241,19 @@ def _write_group(load: Load, outcome: str, proof: Proof, code: str, sentence: st
             proof=proof,
             due_at=backoff(attempts),
             token=None,
+            attempts=min(attempts, PATIENT_ATTEMPTS),
             error_code=code or "not-proven",
             error=sentence or "Accepted, but its arrival is not proven yet.",
         )
     elif outcome == "unproven":
         done = rows.update(
-            state=State.PENDING, proof="", due_at=backoff(attempts), token=None, error_code=code, error=sentence
+            state=State.PENDING,
+            proof="",
+            due_at=backoff(attempts),
+            token=None,
+            attempts=min(attempts, PATIENT_ATTEMPTS),
+            error_code=code,
+            error=sentence,
         )
         record("unproven", series_id=load.series_id, destination=load.destination.name, count=done, code=code)
     elif outcome == "permanent":
@@ -241,7 +267,8 @@ def _write_group(load: Load, outcome: str, proof: Proof, code: str, sentence: st
             sentence=sentence,
         )
     else:
-        done = rows.update(due_at=backoff(attempts), token=None, error_code=code, error=sentence)
+        counted = min(attempts, PATIENT_ATTEMPTS)
+        done = rows.update(due_at=backoff(attempts), token=None, error_code=code, error=sentence, attempts=counted)
         if attempts == 1:
             record(
                 "delayed",
@@ -272,7 +299,24 @@ def _update_destination(destination: Destination, groups: dict[tuple[str, Proof,
         rows.update(last_proven_at=timezone.now())
 
 
-def _settle(series: Series, load: Load) -> None:
+def withdraw(destination: Destination, actor: str) -> int:
+    """Forget what was not delivered to a destination that is no longer configured; returns how many deliveries.
+
+    Only a person decides that: what no other destination has goes nowhere then.
+    """
+    undelivered = Delivery.objects.filter(destination=destination).exclude(state=State.PROVEN)
+    forgotten = 0
+    for pk in sorted(set(undelivered.values_list("series", flat=True))):
+        with transaction.atomic():
+            series = Series.objects.select_for_update().get(pk=pk)
+            count, _ = undelivered.filter(series=series).delete()
+            record("withdrawn", series_id=pk, destination=destination.name, count=count, actor=actor)
+            _settle(series)
+            forgotten += count
+    return forgotten
+
+
+def _settle(series: Series) -> None:
     """Images whose every delivery is proven are SENT; a series with nothing left to deliver goes to cleanup."""
     open_ones = Delivery.objects.filter(release__image=OuterRef("pk")).exclude(state=State.PROVEN)
     delivered = Delivery.objects.filter(release__image=OuterRef("pk"))
@@ -282,9 +326,9 @@ def _settle(series: Series, load: Load) -> None:
     if not states.move(series, images, Status.SENT):
         return
     stage = stage_of(series)
+    series.proven_at = timezone.now()
+    Series.objects.filter(pk=series.pk).update(proven_at=series.proven_at)
     if stage in ("cleanup", "") and series.token is None:
-        now = timezone.now()
-        series.proven_at = now
-        Series.objects.filter(pk=series.pk, token=None).update(proven_at=now, stage=stage, due_at=due_at(series, stage))
+        Series.objects.filter(pk=series.pk, token=None).update(stage=stage, due_at=due_at(series, stage))
         if stage == "cleanup":
             bells.ring("cleanup")

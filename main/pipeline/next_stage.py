@@ -15,6 +15,7 @@ from main.models import Series
 def let_go(held: Claim[Series]) -> None:
     """Finish a claim on a series whose counts were refreshed in this transaction, and ring for what comes next."""
     stage = stage_of(held.row)
+    held.row.refresh_from_db(fields=["proven_at"])
     if stage == "cleanup" and held.row.proven_at is None:
         held.hold(proven_at=timezone.now())
     due = due_at(held.row, stage)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -98,34 +98,27 @@ def register(held: Claim[Batch]) -> None:
     reach("register:claimed")
     done = rows.accounted_paths(batch)
     growing = 0
-    for chunk in _chunks(_files(batch.folder), CHUNK):
-        fresh = [(path, size) for path, size in chunk if path not in done]
-        if not fresh:
-            continue
-        headers: list[Header] = []
-        others: list[Unregistered] = []
-        for path, size in fresh:
-            found = _look(held, path, size)
-            if isinstance(found, Header):
-                headers.append(found)
-            elif found is None:
-                growing += 1
-            else:
-                others.append(found)
+    for chunk in _chunks(held, done):
+        growing += chunk.growing
         reach("register:read")
+        comparisons = rows.Comparisons(batch, chunk.headers)
         with transaction.atomic():
             held.progress()
-            touched = rows.write(batch, headers, others)
+            touched, later = rows.write(batch, chunk.headers, chunk.others, comparisons)
             reach("register:chunk")
+        growing += later
         if touched:
             bells.ring("identify")
     if growing:
         raise Transient(
             "still-growing",
-            f"{growing} files are incomplete and were written to a moment ago; the others are registered.",
+            f"{growing} files are incomplete and were written to a moment ago, or an image with their UID is being cleaned "
+            "up; the others are registered.",
         )
     with transaction.atomic():
+        batch.refresh_from_db(fields=["cleaned"])
         files, size = rows.totals(batch)
+        size = max(size, batch.bytes)
         held.finish(
             stage="", files=files, bytes=size, registered_at=timezone.now(), error_code="", error="", attempts=0
         )
@@ -133,35 +126,75 @@ def register(held: Claim[Batch]) -> None:
     reach("register:committed")
 
 
-def _files(folder: Path) -> Iterator[tuple[str, int]]:
-    """Every entry below `folder` that is not a folder: its relative path and size, in a stable order."""
+@dataclass
+class Chunk:
+    """Files that were looked at since the last commit."""
+
+    headers: list[Header] = field(default_factory=list)
+    others: list[Unregistered] = field(default_factory=list)
+    growing: int = 0
+
+    def add(self, found: Header | Unregistered | None) -> None:
+        """Add what a look at a file found."""
+        if isinstance(found, Header):
+            self.headers.append(found)
+        elif found is None:
+            self.growing += 1
+        else:
+            self.others.append(found)
+
+    @property
+    def full(self) -> bool:
+        """Whether it should be committed now: at once, when a file was set aside that kills its workers."""
+        killer = bool(self.others) and self.others[-1].code == "killed-worker"
+        return killer or len(self.headers) + len(self.others) >= CHUNK
+
+
+def _chunks(held: Claim[Batch], done: set[str]) -> Iterator[Chunk]:
+    chunk = Chunk()
+    for entry in _files(held.row.folder):
+        if entry.path in done:
+            continue
+        chunk.add(entry if isinstance(entry, Unregistered) else _look(held, entry.path, entry.size))
+        if chunk.full:
+            yield chunk
+            chunk = Chunk()
+    yield chunk
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file of a drop that is to be looked at."""
+
+    path: str
+    size: int
+
+
+def _files(folder: Path) -> Iterator[Entry | Unregistered]:
+    """Every entry below `folder` that is not a folder, in a stable order; a folder that cannot be listed is one as well."""
     waiting = [folder]
     while waiting:
         current = waiting.pop()
-        with os.scandir(current) as entries:
-            for entry in sorted(entries, key=lambda e: e.name):
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append(Path(entry.path))
-                else:
-                    yield os.path.relpath(entry.path, folder), entry.stat(follow_symlinks=False).st_size
-
-
-def _chunks(files: Iterator[tuple[str, int]], size: int) -> Iterator[list[tuple[str, int]]]:
-    chunk: list[tuple[str, int]] = []
-    for file in files:
-        chunk.append(file)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
+        try:
+            with os.scandir(current) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError as error:
+            path, (code, sentence) = os.path.relpath(current, folder), describe(error)
+            sentence = f"A folder of the drop cannot be listed: {sentence}"
+            yield Unregistered(path, 0, FileOutcome.Outcome.UNREADABLE, True, code, sentence, {})
+            continue
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append(Path(entry.path))
+            else:
+                yield Entry(os.path.relpath(entry.path, folder), entry.stat(follow_symlinks=False).st_size)
 
 
 def _look(held: Claim[Batch], path: str, size: int) -> Header | Unregistered | None:
     """Header of a file, or why it has none; None when it seems to be growing still."""
     batch = held.row
-    if not held.take_in_hand(identity.blind_index("in hand", path)[:40]):
-        sentence = f"A worker died {DEATHS} times while it read this file. It is kept, and no longer tried."
+    if not held.take_in_hand(identity.blind_index("in hand", path)[:40], size):
+        sentence = f"Reading this file broke off {DEATHS} times (a worker died, or ran out of memory). It is kept."
         return Unregistered(path, size, FileOutcome.Outcome.UNREADABLE, True, "killed-worker", sentence, {})
     file = batch.folder / path
     try:
@@ -177,7 +210,9 @@ def _look(held: Claim[Batch], path: str, size: int) -> Header | Unregistered | N
         if refused.code == "dicomdir":
             return Unregistered(path, size, FileOutcome.Outcome.DICOMDIR, False, refused.code, refused.sentence, {})
         return Unregistered(path, size, outcome, True, refused.code, refused.sentence, {})
-    except (OSError, MemoryError, RecursionError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - one file that breaks the reader must not stop the others
         code, sentence = describe(error)
         return Unregistered(path, size, FileOutcome.Outcome.UNREADABLE, True, code, sentence, {})
 

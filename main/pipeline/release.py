@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import uuid
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -59,8 +60,7 @@ def create_release(image: Image, recipe: str, known: SeriesIdentifiers) -> Relea
     engine = deidentifier(recipe)
     file_name = f"{image.series_id}/{image.pk}-{engine.recipe.hash[:8]}.dcm"
     target = settings.RELEASES_DIR / file_name
-    partial = target.with_suffix(".part")
-    partial.unlink(missing_ok=True)
+    partial = target.with_suffix(f".{uuid.uuid4().hex[:8]}.part")
     target.parent.mkdir(exist_ok=True, mode=0o700)
     try:
         released = engine.file(original(image), partial, Identifiers(values=known.values))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Literal
 
@@ -16,6 +17,9 @@ from main.models import Batch, Delivery, Destination, FileOutcome, Image, Series
 from main.models.imaging import Status
 from main.overview import blocked
 from main.pipeline.next_stage import due_at, stage_of
+
+# Images asked for at once.
+_PIECE = 5000
 
 From = Literal["identify", "deidentify", "deliver"]
 
@@ -37,7 +41,9 @@ def replay(series: Series, start: From, actor: str) -> int:
         if start == "deliver":
             images = images.filter(releases__isnull=False)
         elif start == "identify":
-            SeriesIdentifiers.objects.filter(series__study=row.study_id).delete()
+            SeriesIdentifiers.objects.filter(
+                series__study=row.study_id
+            ).delete()  # one answer for a study: all ask anew
         moved = states.move(row, images, to, actor=actor, replay=True)
         Delivery.objects.filter(series=row, release__image__status=to).update(
             state=Delivery.State.PENDING,
@@ -74,7 +80,14 @@ def requeue_files(outcomes: list[int], actor: str) -> int:
         for batch in batches:
             record("requeued", batch_id=batch, count=count, actor=actor)
         Batch.objects.filter(pk__in=batches).update(
-            stage="register", due_at=timezone.now(), attempts=0, in_hand="", deaths_in_hand=0, error_code="", error=""
+            stage="register",
+            due_at=timezone.now(),
+            token=None,
+            attempts=0,
+            in_hand="",
+            deaths_in_hand=0,
+            error_code="",
+            error="",
         )
         bells.ring("register")
     return count
@@ -124,10 +137,15 @@ def retry_blocked(actor: str, destination: str | None = None, series: int | None
 
 def _each_series(images: list[int], act: Callable[[Series, QuerySet[Image]], int]) -> int:
     moved = 0
-    for pk in sorted(set(Image.objects.filter(pk__in=images).values_list("series", flat=True))):
+    by_series: dict[int, list[int]] = defaultdict(list)
+    for start in range(0, len(images), _PIECE):
+        chosen = Image.objects.filter(pk__in=images[start : start + _PIECE], status=Status.QUARANTINED)
+        for image, series in chosen.values_list("pk", "series"):
+            by_series[series].append(image)
+    for pk, own in sorted(by_series.items()):
         with transaction.atomic():
             row = Series.objects.select_for_update().get(pk=pk)
-            moved += act(row, Image.objects.filter(series=row, pk__in=images, status=Status.QUARANTINED))
+            moved += act(row, Image.objects.filter(series=row, pk__in=own, status=Status.QUARANTINED))
             if row.token is None:
                 _make_due(row)
     return moved

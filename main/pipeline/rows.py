@@ -16,6 +16,7 @@ from django.utils import timezone
 from main import identity, states
 from main.history import record
 from main.models import Batch, FileOutcome, Image, Series, Study, Subject
+from main.models.imaging import Status
 from main.pipeline.difference import differing_keywords
 
 if TYPE_CHECKING:
@@ -29,12 +30,12 @@ def accounted_paths(batch: Batch) -> set[str]:
     sealed = Image.objects.filter(batch=batch).values_list("sealed", flat=True).iterator()
     paths = {identity.unseal_values(token)["path"] for token in sealed}
     others = FileOutcome.objects.filter(batch=batch).values_list("sealed_path", flat=True).iterator()
-    return paths | {identity.unseal(token) for token in others}
+    return paths | {identity.unseal(token) for token in others if token}
 
 
 def totals(batch: Batch) -> tuple[int, int]:
-    """Number and bytes of all files of `batch` that have an outcome."""
-    files = size = 0
+    """Number and bytes of all files of `batch` that have an outcome; of those cleaned up only the number is known."""
+    files, size = batch.cleaned, 0
     for model in (Image, FileOutcome):
         found = model.objects.filter(batch=batch)
         files += found.count()
@@ -42,14 +43,49 @@ def totals(batch: Batch) -> tuple[int, int]:
     return files, size
 
 
-def write(batch: Batch, headers: Sequence[Header], others: Sequence[Unregistered]) -> set[int]:
-    """Write the rows of one chunk; returns the ids of the series that have new images."""
+class Comparisons:
+    """Which elements of two files differ, each pair read once: files are compared before the transaction, not in it."""
+
+    def __init__(self, batch: Batch, headers: Sequence[Header]) -> None:
+        self._found: dict[tuple[Path, Path], list[str]] = {}
+        self._compare_known(batch, headers)
+        first: dict[str, Header] = {}
+        for header in headers:
+            if header.sop_instance_uid in first:
+                self.of(batch.folder / first[header.sop_instance_uid].path, batch.folder / header.path)
+            first.setdefault(header.sop_instance_uid, header)
+
+    def _compare_known(self, batch: Batch, headers: Sequence[Header]) -> None:
+        indexes = {identity.blind_index("instance", header.sop_instance_uid): header for header in headers}
+        for image in Image.objects.filter(uid_index__in=indexes).select_related("batch"):
+            if (first := _file_of(image)).exists():
+                self.of(first, batch.folder / indexes[image.uid_index].path)
+
+    def of(self, first: Path, second: Path) -> list[str]:
+        """Keywords of the elements in which the two differ."""
+        if (first, second) not in self._found:
+            self._found[first, second] = differing_keywords(first, second)
+        return self._found[first, second]
+
+
+def _file_of(image: Image) -> Path:
+    return image.batch.folder / str(identity.unseal_values(image.sealed)["path"])
+
+
+def write(
+    batch: Batch, headers: Sequence[Header], others: Sequence[Unregistered], comparisons: Comparisons
+) -> tuple[set[int], int]:
+    """Write the rows of one chunk; returns the ids of the series that have new images, and how many files must wait.
+
+    Rows of one kind are always written in the order of their indexes, so that two registrations never wait for each other.
+    """
     now = timezone.now()
-    subjects = _subjects(headers)
-    studies, strangers = _studies(headers, subjects)
+    owners = _owners(headers)
+    subjects = _subjects([header for header in headers if owners[header.study_instance_uid] == _patient(header)])
+    studies, strangers = _studies(headers, owners, subjects)
     fitting = [header for header in headers if header.path not in strangers]
     series = _series(fitting, studies)
-    new, known = _images(batch, fitting, studies, series)
+    new, known, later = _images(batch, fitting, studies, series, comparisons)
     outcomes = [*others, *(_another_patient(header) for header in headers if header.path in strangers), *known]
     FileOutcome.objects.bulk_create(
         FileOutcome(
@@ -65,14 +101,30 @@ def write(batch: Batch, headers: Sequence[Header], others: Sequence[Unregistered
         )
         for item in outcomes
     )
-    for one, count in new.items():
+    for one, count in sorted(new.items(), key=lambda item: item[0].pk):
         record("new-images", batch_id=batch.pk, series_id=one.pk, count=count, to_status="NEW")
         states.refresh(one)
         # A series in a worker's hands stays there: who lets go of it sees the new images (main/pipeline/next_stage.py).
         Series.objects.filter(pk=one.pk, token=None).update(stage="identify", due_at=now)
     if held := sum(item.held for item in outcomes):
         record("held-files", batch_id=batch.pk, count=held)
-    return {one.pk for one in new}
+    return {one.pk for one in new}, later
+
+
+def _patient(header: Header) -> str:
+    return identity.patient_key(header.issuer, header.patient_id, header.study_instance_uid)
+
+
+def _owners(headers: Sequence[Header]) -> dict[str, str]:
+    """Patient key of each Study Instance UID: the patient it is registered for, else the first who claims it here."""
+    claimed: dict[str, Header] = {}
+    for header in headers:
+        claimed.setdefault(header.study_instance_uid, header)
+    indexes = {identity.blind_index("study", uid): uid for uid in claimed}
+    registered = Study.objects.filter(uid_index__in=indexes).values_list("uid_index", "subject__key_index")
+    known = {indexes[index]: key for index, key in registered}
+    patients = {identity.blind_index("patient", _patient(header)): _patient(header) for header in headers}
+    return {uid: patients.get(known[uid], "") if uid in known else _patient(header) for uid, header in claimed.items()}
 
 
 def _subjects(headers: Sequence[Header]) -> dict[str, Subject]:
@@ -87,36 +139,35 @@ def _subjects(headers: Sequence[Header]) -> dict[str, Subject]:
                 sealed=identity.seal({"patient_id": wanted[key].patient_id, "issuer": wanted[key].issuer}),
                 added_at=now,
             )
-            for index, key in indexes.items()
+            for index, key in sorted(indexes.items())
         ),
         ignore_conflicts=True,
     )
     return {indexes[found.key_index]: found for found in Subject.objects.filter(key_index__in=indexes)}
 
 
-def _patient(header: Header) -> str:
-    return identity.patient_key(header.issuer, header.patient_id, header.study_instance_uid)
-
-
-def _studies(headers: Sequence[Header], subjects: dict[str, Subject]) -> tuple[dict[str, Study], set[str]]:
+def _studies(
+    headers: Sequence[Header], owners: dict[str, str], subjects: dict[str, Subject]
+) -> tuple[dict[str, Study], set[str]]:
     """Study of each Study Instance UID, and the paths of files whose study belongs to another patient."""
-    wanted: dict[str, Header] = {}
-    for header in headers:
-        wanted.setdefault(header.study_instance_uid, header)
-    indexes = {identity.blind_index("study", uid): uid for uid in wanted}
+    indexes = {identity.blind_index("study", uid): uid for uid in owners}
     now = timezone.now()
     Study.objects.bulk_create(
         (
-            Study(subject=subjects[_patient(wanted[uid])], uid_index=index, sealed_uid=identity.seal(uid), added_at=now)
-            for index, uid in indexes.items()
+            Study(subject=subjects[owners[uid]], uid_index=index, sealed_uid=identity.seal(uid), added_at=now)
+            for index, uid in sorted(indexes.items())
+            if owners[uid] in subjects
         ),
         ignore_conflicts=True,
     )
-    studies = {indexes[found.uid_index]: found for found in Study.objects.filter(uid_index__in=indexes)}
+    studies = {
+        indexes[found.uid_index]: found
+        for found in Study.objects.filter(uid_index__in=indexes).select_related("subject")
+    }
     strangers = {
         header.path
         for header in headers
-        if studies[header.study_instance_uid].subject_id != subjects[_patient(header)].pk
+        if studies[header.study_instance_uid].subject.key_index != identity.blind_index("patient", _patient(header))
     }
     return studies, strangers
 
@@ -138,7 +189,7 @@ def _series(headers: Sequence[Header], studies: dict[str, Study]) -> dict[tuple[
                 added_at=now,
                 changed_at=now,
             )
-            for (study, uid), header in wanted.items()
+            for (study, uid), header in sorted(wanted.items(), key=lambda item: (item[0][0], indexes[item[0][1]]))
         ),
         ignore_conflicts=True,
     )
@@ -148,8 +199,12 @@ def _series(headers: Sequence[Header], studies: dict[str, Study]) -> dict[tuple[
 
 
 def _images(
-    batch: Batch, headers: Sequence[Header], studies: dict[str, Study], series: dict[tuple[int, str], Series]
-) -> tuple[dict[Series, int], list[Unregistered]]:
+    batch: Batch,
+    headers: Sequence[Header],
+    studies: dict[str, Study],
+    series: dict[tuple[int, str], Series],
+    comparisons: Comparisons,
+) -> tuple[dict[Series, int], list[Unregistered], int]:
     """Create the images that are new; the others are duplicates or conflicts. Returns new images by series, and the others."""
     place = {
         header.path: series[studies[header.study_instance_uid].pk, header.series_instance_uid] for header in headers
@@ -163,13 +218,20 @@ def _images(
     }
     fresh: dict[tuple[int, str], Header] = {}
     others: list[Unregistered] = []
+    later = 0
     for header in headers:
         key = (place[header.path].pk, index[header.path])
-        if key in known:
+        if key in known and _is_replaced(known[key], batch.folder / header.path, comparisons):
+            _forget_discarded(known.pop(key))
+            fresh[key] = header
+        elif key in known:
             image = known[key]
-            others.append(_again(batch, header, image.batch.folder / str(identity.unseal_values(image.sealed)["path"])))
+            if image.status == Status.DONE and not _file_of(image).exists():
+                later += 1  # it is being cleaned up just now: this file is looked at again
+                continue
+            others.append(_again(batch, header, _file_of(image), comparisons))
         elif key in fresh:
-            others.append(_again(batch, header, batch.folder / fresh[key].path))
+            others.append(_again(batch, header, batch.folder / fresh[key].path, comparisons))
         else:
             fresh[key] = header
     Image.objects.bulk_create(
@@ -189,10 +251,35 @@ def _images(
     new: dict[Series, int] = {}
     for header in fresh.values():
         new[place[header.path]] = new.get(place[header.path], 0) + 1
-    return new, others
+    return new, others, later
 
 
-def _again(batch: Batch, header: Header, first: Path) -> Unregistered:
+def _is_replaced(image: Image, file: Path, comparisons: Comparisons) -> bool:
+    """Whether `file` takes the place of an image that was discarded, or whose original is gone before it could leave.
+
+    What a person discarded and comes again unchanged stays discarded: it is a duplicate.
+    """
+    first = _file_of(image)
+    if image.status == Status.EXCLUDED:
+        return not first.exists() or bool(comparisons.of(first, file))
+    return image.status == Status.QUARANTINED and not first.exists()
+
+
+def _forget_discarded(image: Image) -> None:
+    """The image becomes an outcome of its drop, so that the drop's balance still adds up."""
+    FileOutcome.objects.create(
+        batch=image.batch,
+        outcome=_Outcome.DISCARDED,
+        code=image.code,
+        sentence=image.sentence,
+        sealed_path=identity.seal(str(identity.unseal_values(image.sealed)["path"])),
+        size=image.size,
+        at=timezone.now(),
+    )
+    image.delete()
+
+
+def _again(batch: Batch, header: Header, first: Path, comparisons: Comparisons) -> Unregistered:
     """A second file with a SOP Instance UID that is known: the same content (duplicate), or another (conflict)."""
     from main.pipeline.register import Unregistered
 
@@ -200,7 +287,7 @@ def _again(batch: Batch, header: Header, first: Path) -> Unregistered:
     if not os.path.exists(first):
         sentence = "Another file with this SOP Instance UID was registered before and its original is no longer here to compare."
         return Unregistered(header.path, header.size, _Outcome.CONFLICT, True, "conflict", sentence, {})
-    differing = differing_keywords(first, second)
+    differing = comparisons.of(first, second)
     if not differing:
         sentence = "The same image with the same content is registered already; this copy is dropped at cleanup."
         return Unregistered(header.path, header.size, _Outcome.DUPLICATE, False, "duplicate", sentence, {})

@@ -5,11 +5,14 @@ Safe to run twice and at any time; it only reads, rings, and makes things due.
 
 from __future__ import annotations
 
+import shutil
 import time
+from contextlib import suppress
 from datetime import timedelta
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import F, Q
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from main import bells
@@ -17,7 +20,8 @@ from main.claims import lease_end
 from main.failpoints import reach
 from main.models import Batch, Delivery, Destination, Series
 from main.pipeline.cleanup import remove_finished_folders
-from main.pipeline.take import recover
+from main.pipeline.take import copying, recover
+from main.storage import newest_folder
 
 # The stages of a series in which it can be due; while it is delivered, its deliveries are.
 _STAGES = ("identify", "deidentify", "cleanup")
@@ -27,6 +31,9 @@ _RECOVER_AGE_SECONDS = 30
 
 # Leases of deliveries are longer by the size of what is sent.
 _LARGE_OBJECTS = timedelta(hours=4)
+
+# How long after its registration a drop is looked at for files that were still written into it.
+_MAY_GROW = timedelta(hours=1)
 
 # Work that is due for so long while nobody works on anything says that the workers do not hear.
 STALLED_SECONDS = 60
@@ -83,7 +90,8 @@ def is_stalled() -> bool:
 def tidy() -> int:
     """The slower part, once a minute: recover drops, clamp times, remove stale temporary files; returns what it mended."""
     age = min(_RECOVER_AGE_SECONDS, settings.SENDIT_LEASE_SECONDS)
-    return recover(age) + clamp() + _remove_temporary() + remove_finished_folders()
+    mended = recover(age) + clamp() + _remove_temporary() + schedule_cleanup()
+    return mended + remove_finished_folders() + _reopen_grown_drops()
 
 
 def clamp() -> int:
@@ -100,14 +108,38 @@ def clamp() -> int:
     return mended + Series.objects.filter(stage="cleanup", due_at__gt=last_cleanup).update(due_at=last_cleanup)
 
 
+def schedule_cleanup() -> int:
+    """Make due what was proven while cleanup was off."""
+    if not settings.SENDIT_CLEANUP:
+        return 0
+    retention = timedelta(hours=settings.SENDIT_RETENTION_HOURS)
+    unscheduled = Series.objects.filter(stage="cleanup", due_at=None, token=None)
+    return unscheduled.update(due_at=Coalesce(F("proven_at"), F("changed_at")) + retention)
+
+
+def _reopen_grown_drops() -> int:
+    """Register again the drops into which something was written after they were registered."""
+    now = timezone.now()
+    grown = [
+        batch.pk
+        for batch in Batch.objects.filter(stage="", registered_at__gt=now - _MAY_GROW)
+        if batch.registered_at and newest_folder(batch.folder) > batch.registered_at.timestamp()
+    ]
+    return Batch.objects.filter(pk__in=grown, stage="").update(stage="register", due_at=now)
+
+
 def _remove_temporary() -> int:
+    """Remove what interrupted writing left behind: releases, and copies of drops whose source is still there."""
     edge = time.time() - _TEMPORARY_AGE_SECONDS
     removed = 0
-    for path in settings.RELEASES_DIR.glob("*/*.part"):
-        try:
-            if path.stat().st_mtime < edge:
-                path.unlink()
+    old = [
+        path
+        for path in (*settings.RELEASES_DIR.glob("*/*.part"), *settings.DROPS_DIR.glob("*.part"))
+        if path.exists() and path.lstat().st_mtime < edge
+    ]
+    for path in old:
+        with suppress(OSError, RecursionError), copying(path.with_suffix("")) as mine:
+            if mine:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
                 removed += 1
-        except FileNotFoundError:
-            continue
     return removed

@@ -6,11 +6,12 @@ The order is: files durable in `work/drops/<key>/` first, the row second; a drop
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from django.conf import settings
@@ -27,6 +28,9 @@ from main.storage import require_space, sync_filesystem
 # A drop on another filesystem is first renamed in here, beside where it lay, so that only one watcher has it.
 TAKING = ".sendit-taking"
 
+# Drops asked for at once.
+_PIECE = 1000
+
 # While loose files are collected for a drop, its folder is called so: it is not complete.
 _COLLECTING = ".collecting"
 
@@ -39,7 +43,7 @@ def take(paths: Sequence[Path], inbox: Path) -> Batch | None:
     paths : sequence of Path
         Entries directly in `inbox`.
     inbox : Path
-        The watched folder they are in; its last part is shown as the source.
+        The folder they are in; if it is a watched one, its last part is shown as the source.
 
     Returns
     -------
@@ -62,7 +66,9 @@ def take(paths: Sequence[Path], inbox: Path) -> Batch | None:
         raise Transient("too-deep", "The drop has more folders in one another than can be copied.") from None
     if not taken:
         return None
-    return _commit(key, paths[0].name if len(paths) == 1 else f"{taken} files", inbox.name)
+    watched = any(folder.path == inbox for folder in settings.WATCH_FOLDERS)
+    name = paths[0].name if len(paths) == 1 else f"{taken} files"
+    return _commit(key, name, inbox.name if watched else "folder")  # another folder's name may be a patient's
 
 
 def take_copy(path: Path) -> Batch:
@@ -78,14 +84,15 @@ def take_copy(path: Path) -> Batch:
     folder = settings.DROPS_DIR / str(key)
     partial = folder.with_suffix(".part")
     try:
-        partial.mkdir(mode=0o700)
-        if path.is_dir():
-            shutil.copytree(path, partial / path.resolve().name, symlinks=True)
-        else:
-            shutil.copyfile(path, partial / path.name)
-        sync_filesystem(partial)
-        os.rename(partial, folder)
-        sync_filesystem(folder)
+        with copying(folder):
+            partial.mkdir(mode=0o700)
+            if path.is_dir():
+                shutil.copytree(path, partial / path.resolve().name, symlinks=True)
+            else:
+                shutil.copyfile(path, partial / path.name)
+            sync_filesystem(partial)
+            os.rename(partial, folder)
+            sync_filesystem(folder)
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
         raise _refused(error) from error
@@ -104,7 +111,8 @@ def recover(minimum_age_seconds: float) -> int:
         _commit(uuid.UUID(folder.name), names[0] if len(names) == 1 else f"{len(names)} files", "recovered")
         found += 1
     for watched in settings.WATCH_FOLDERS:
-        found += _recover_taking(watched.path, minimum_age_seconds)
+        with suppress(OSError):  # the watcher says what is wrong with a folder; here it must not stop the others
+            found += _recover_taking(watched.path, minimum_age_seconds)
     return found
 
 
@@ -153,15 +161,34 @@ def _move_across(paths: Sequence[Path], inbox: Path, folder: Path) -> int:
     return taken
 
 
-def _copy_in(beside: Path, folder: Path) -> None:
-    partial = folder.with_suffix(".part")
-    shutil.rmtree(partial, ignore_errors=True)
-    shutil.copytree(beside, partial, symlinks=True)
-    sync_filesystem(partial)
-    os.rename(partial, folder)
-    sync_filesystem(folder)
-    reach("take:synced")
-    shutil.rmtree(beside)
+def _copy_in(beside: Path, folder: Path) -> bool:
+    """Copy what was claimed on another filesystem; False when another process is at it."""
+    with copying(folder) as mine:
+        if not mine:
+            return False
+        partial = folder.with_suffix(".part")
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(beside, partial, symlinks=True)
+        sync_filesystem(partial)
+        os.rename(partial, folder)
+        sync_filesystem(folder)
+        reach("take:synced")
+        shutil.rmtree(beside)
+    return True
+
+
+@contextmanager
+def copying(folder: Path) -> Iterator[bool]:
+    """Hold the right to write the copy that becomes `folder`; yields False while another process has it."""
+    lock = folder.with_suffix(".lock")
+    with open(lock, "a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+        lock.unlink(missing_ok=True)
 
 
 def _commit(key: uuid.UUID, name: str, source: str) -> Batch:
@@ -202,20 +229,30 @@ def _refused(error: OSError) -> Transient:
     return Transient(code, sentence)
 
 
-def _folders_without_row(minimum_age_seconds: float) -> Iterator[Path]:
+def _folders_without_row(minimum_age_seconds: float) -> list[Path]:
     edge = timezone.now().timestamp() - minimum_age_seconds
+    old: dict[str, Path] = {}
     for entry in os.scandir(settings.DROPS_DIR):
         if not entry.is_dir(follow_symlinks=False) or entry.stat(follow_symlinks=False).st_mtime > edge:
             continue
-        if entry.name.endswith(".part"):
-            continue
-        if entry.name.endswith(_COLLECTING):  # whoever collected died: what he had is the drop
-            complete = Path(entry.path).with_suffix("")
-            os.rename(entry.path, complete)
-            yield complete
-            continue
-        if not Batch.objects.filter(key=uuid.UUID(entry.name)).exists():
-            yield Path(entry.path)
+        path = Path(entry.path)
+        if path.suffix == _COLLECTING:  # whoever collected died: what he had is the drop
+            path = path.rename(path.with_suffix(""))
+        if is_key(path.name):
+            old[path.name] = path
+    names = sorted(old)
+    for start in range(0, len(names), _PIECE):
+        known = Batch.objects.filter(key__in=names[start : start + _PIECE]).values_list("key", flat=True)
+        for key in known:
+            del old[str(key)]
+    return list(old.values())
+
+
+def is_key(name: str) -> bool:
+    """Whether `name` is one that `take` gives to folders: others are not ours."""
+    with suppress(ValueError):
+        return str(uuid.UUID(name)) == name
+    return False
 
 
 def _recover_taking(inbox: Path, minimum_age_seconds: float) -> int:
@@ -229,11 +266,15 @@ def _recover_taking(inbox: Path, minimum_age_seconds: float) -> int:
         folder = settings.DROPS_DIR / beside.name
         names = sorted(entry.name for entry in os.scandir(beside))
         if folder.exists():
-            shutil.rmtree(beside)
+            with copying(folder) as mine:
+                if mine:
+                    shutil.rmtree(beside)
         elif not names:
             beside.rmdir()
         else:
-            _copy_in(beside, folder)
+            require_space(settings.DROPS_DIR)
+            if not _copy_in(beside, folder):
+                continue
             _commit(uuid.UUID(beside.name), names[0] if len(names) == 1 else f"{len(names)} files", inbox.name)
             found += 1
     return found

@@ -40,7 +40,9 @@ def own_node(*, postgresql: bool = False, **settings: str) -> Iterator[Path]:
     """Set Django up on a new data folder, migrated; yields the folder."""
     forget_settings()
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sendit-bench-", ignore_cleanup_errors=True)))
+        folder = Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="sendit-bench-", ignore_cleanup_errors=True))
+        )
         if postgresql:
             settings |= on_postgresql(stack.enter_context(Postgres(folder / "postgres", durable=True)))
         os.environ |= {"SENDIT_DATA_DIR": str(folder / "data"), "SENDIT_ENV_FILE": str(folder / "no.env"), **settings}

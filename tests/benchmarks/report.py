@@ -16,17 +16,17 @@ Prepare = Callable[[], Callable[[], object]]
 Seconds = dict[str, list[float]]
 
 
-def alternate(ways: dict[str, Prepare], rounds: int, *, warm_up: bool = True) -> Seconds:
-    """Seconds of each way in each round; a first round warms up and is not counted."""
+def alternate(ways: dict[str, Prepare], rounds: int, clock: Callable[[], float] = time.perf_counter) -> Seconds:
+    """Seconds of each way in each round, by `clock`; a first round warms up and is not counted."""
     found: Seconds = {name: [] for name in ways}
-    for number in range(rounds + warm_up):
+    for number in range(rounds + 1):
         for name, prepare in ways.items():
             run = prepare()
             gc.collect()
-            began = time.perf_counter()
+            began = clock()
             run()
-            seconds = time.perf_counter() - began
-            if number or not warm_up:
+            seconds = clock() - began
+            if number:
                 found[name].append(seconds)
     return found
 

@@ -34,7 +34,9 @@ def main() -> None:
     parser.add_argument("--images", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--a-series", type=int, default=100, help="images in each series")
     parser.add_argument("--rounds", type=int, default=9, help="of the throughput")
-    parser.add_argument("--backlog", action="store_true", help="the destination was away: nearly all images wait for it")
+    parser.add_argument(
+        "--backlog", action="store_true", help="the destination was away: nearly all images wait for it"
+    )
     parser.add_argument("--postgresql", action="store_true")
     parser.add_argument("--explain", action="store_true", help="show the plans of slow statements")
     options = parser.parse_args()
@@ -50,7 +52,7 @@ def main() -> None:
             if images:
                 began = time.perf_counter()
                 many_rows.fill(images, options.a_series, backlog=options.backlog)
-                print(f"{name}: filled in {time.perf_counter() - began:.0f} s")
+                print(f"{name}: {_megabytes():,.0f} MB, filled in {time.perf_counter() - began:.0f} s")
                 for what, act in {**pages(), **_machinery()}.items():
                     took = milliseconds(act)
                     found.setdefault(what, {})[name] = took
@@ -136,6 +138,17 @@ def _use(name: str, *, new: bool = False) -> None:
     connection.settings_dict["NAME"] = place
     if new:
         prepare()
+
+
+def _megabytes() -> float:
+    """What the database in use takes on the disk."""
+    from django.db import connection
+
+    if connection.vendor == "sqlite":
+        return Path(connection.settings_dict["NAME"]).stat().st_size / 1e6
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_database_size(current_database())")
+        return float(cursor.fetchone()[0]) / 1e6
 
 
 def _print_costs(found: dict[str, dict[str, float]], sizes: list[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, time
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -101,10 +101,12 @@ def _filtered(
             rows = rows.filter(status__in=[Status.NEW, Status.PROCESSING, Status.DONEPROCESSING])
     if modality := query.get("modality", "").strip().upper():
         rows = rows.filter(modality=modality[:16])
-    if query.get("destination") in {one.name for one in destinations}:
-        waiting = Delivery.objects.filter(due_at__isnull=False, destination__name=query["destination"])
-        refused = overview.blocked().filter(destination__name=query["destination"])
-        rows = rows.filter(Q(pk__in=waiting.values("series")) | Q(pk__in=refused.values("series")))
+    if chosen := [one.pk for one in destinations if one.name == query.get("destination")]:
+        # What waits may be nearly everything, what was refused is little: the first is asked of each row until the page is full.
+        waiting = Delivery.objects.filter(series=OuterRef("pk"), destination__in=chosen, due_at__isnull=False)
+        refused = overview.blocked().filter(destination__in=chosen)
+        on_the_way = Q(status__in=[Status.NEW, Status.PROCESSING, Status.DONEPROCESSING])
+        rows = rows.filter(on_the_way & Exists(waiting) | Q(pk__in=refused.values("series")))
     if query.get("problem"):
         rows = rows.filter(Q(n_quarantined__gt=0) | ~Q(error_code="") | Q(pk__in=overview.blocked().values("series")))
     for name, lookup, moment in (("from", "added_at__gte", time.min), ("to", "added_at__lte", time.max)):

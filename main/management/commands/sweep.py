@@ -8,14 +8,16 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandParser
-from django.db import Error, close_old_connections
+from django.db import close_old_connections
 
 from main import bells
 from main.destinations.configured import sync
+from main.errors import describe
 from main.heartbeat import beat, forget_silent
 from main.management.commands._base import NodeCommand
 from main.pipeline.sweep import is_stalled, sweep, tidy
@@ -55,25 +57,29 @@ class Command(NodeCommand):
     def _round(self, next_tidy: float) -> float:
         """One round; an error of the database or the broker is said, and the next round tries again."""
         close_old_connections()
-        try:
-            due = sweep()
-            beat(
-                "sweeper",
-                f"{os.uname().nodename}-{os.getpid()}",
-                due=[stage for stage, is_due in due.items() if is_due],
-            )
-            if time.monotonic() >= next_tidy:
-                tidy()
-                forget_silent()
-                bells.ring_now("register")  # so that workers without work give a sign of life
-                if is_stalled():
-                    _end_stalled_worker()
-                return time.monotonic() + min(_TIDY_SECONDS, settings.SENDIT_LEASE_SECONDS)
-        except Error as error:
-            log.warning("The sweep could not use the database (%s); it goes on.", type(error).__name__)
-        except Exception as error:  # noqa: BLE001 - whatever the broker raises, the sweeper must live
-            log.warning("The sweep could not ring (%s); it goes on.", type(error).__name__)
+        if time.monotonic() >= next_tidy:
+            self._try("tidy up", self._tidy)
+            next_tidy = time.monotonic() + min(_TIDY_SECONDS, settings.SENDIT_LEASE_SECONDS)
+        self._try("ring", self._ring)
         return next_tidy
+
+    def _ring(self) -> None:
+        """Ring for what is due; a sign of life first, so that a dead broker does not make the sweeper look dead."""
+        beat("sweeper", f"{os.uname().nodename}-{os.getpid()}")
+        sweep()
+
+    def _tidy(self) -> None:
+        tidy()
+        forget_silent()
+        if is_stalled():
+            _end_stalled_worker()
+        bells.ring_now("register")  # so that workers without work give a sign of life
+
+    def _try(self, what: str, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except Exception as error:  # noqa: BLE001 - whatever database, disk or broker do, the sweeper must live
+            log.warning("The sweeper could not %s (%s); it goes on.", what, describe(error)[0])
 
 
 def _end_stalled_worker() -> None:
