@@ -14,6 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.waiting import eventually
+
 ROOT = Path(__file__).parents[2]
 
 NODE = """
@@ -32,13 +34,6 @@ PATIENT = ["sh", "-c", "echo up; exec sleep 1000"]
 STUBBORN = ["sh", "-c", "trap '' TERM INT HUP; echo up; while :; do sleep 0.1; done"]
 PARENT = ["sh", "-c", "sleep 1001 & sleep 1002 & echo up; wait"]
 STUBBORN_PARENT = ["sh", "-c", "(trap '' TERM HUP; while :; do sleep 0.1; done) & echo up; exec sleep 1000"]
-
-
-def eventually(condition: Callable[[], object], seconds: float = 10.0, what: str = "what was waited for") -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
-        time.sleep(0.01)
 
 
 class Node:

@@ -10,8 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -22,15 +21,9 @@ from django.utils import timezone
 
 from main.management.commands.node import _end_leases
 from main.models import Batch
+from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
-
-
-def eventually(condition: Callable[[], object], seconds: float, what: str) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
-        time.sleep(0.05)
 
 
 def free_port() -> int:

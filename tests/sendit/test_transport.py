@@ -20,6 +20,7 @@ from kombu import Connection, Exchange, Queue
 from kombu.exceptions import ChannelError
 
 from sendit import transport
+from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 BELLS = Queue("bells", Exchange("bells", type="direct"), routing_key="bells")
@@ -43,13 +44,6 @@ def take(connection: Connection) -> str | None:
 
 def waiting(folder: Path) -> list[Path]:
     return sorted((folder / "queues" / "bells").iterdir())
-
-
-def eventually(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
-        time.sleep(0.02)
 
 
 def together(target: Callable[..., None], processes: int, *args: object) -> list[list[str]]:

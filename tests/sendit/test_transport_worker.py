@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.sendit.test_transport import GARBAGE, ROOT, eventually
+from tests.sendit.test_transport import GARBAGE, ROOT
+from tests.waiting import eventually
 
 APP = """
 import os, sys, time
@@ -58,7 +59,7 @@ def worker(tmp_path_factory) -> Iterator[tuple[Path, object, Callable[[], int], 
         sys.path.remove(str(place))
         process.terminate()
         try:
-            assert process.wait(10) == 0
+            assert process.wait(40) == 0
         finally:
             process.kill()
             output.seek(0)
