@@ -53,7 +53,13 @@ SETTINGS: tuple[Setting, ...] = (
         _QUEUE,
         secret=True,
     ),
-    Setting("SENDIT_WORKERS", COUNT, 2, "Worker processes of this node.", _QUEUE),
+    Setting(
+        "SENDIT_WORKERS",
+        COUNT,
+        3,
+        "Worker processes of this node; one more than it has cores keeps the destination busy.",
+        _QUEUE,
+    ),
     Setting(
         "SENDIT_LEASE_SECONDS", SECONDS, 120.0, "A worker that shows no progress for so long loses its item.", _QUEUE
     ),

@@ -162,6 +162,12 @@ def _chunks(held: Claim[Batch], done: set[str]) -> Iterator[Chunk]:
     yield chunk
 
 
+def has_unaccounted_files(batch: Batch) -> bool:
+    """Whether the folder of a drop holds a file that has no outcome."""
+    done = rows.accounted_paths(batch)
+    return any(entry.path not in done for entry in _files(batch.folder))
+
+
 @dataclass(frozen=True)
 class Entry:
     """A file of a drop that is to be looked at."""

@@ -20,6 +20,7 @@ from main.claims import lease_end
 from main.failpoints import reach
 from main.models import Batch, Delivery, Destination, Series
 from main.pipeline.cleanup import remove_finished_folders
+from main.pipeline.register import has_unaccounted_files
 from main.pipeline.take import copying, recover
 from main.storage import newest_folder
 
@@ -123,23 +124,31 @@ def _reopen_grown_drops() -> int:
     grown = [
         batch.pk
         for batch in Batch.objects.filter(stage="", registered_at__gt=now - _MAY_GROW)
-        if batch.registered_at and newest_folder(batch.folder) > batch.registered_at.timestamp()
+        if batch.registered_at
+        and newest_folder(batch.folder) > batch.registered_at.timestamp()
+        and has_unaccounted_files(batch)  # what cleanup takes out changes the folders as well
     ]
     return Batch.objects.filter(pk__in=grown, stage="").update(stage="register", due_at=now)
 
 
 def _remove_temporary() -> int:
-    """Remove what interrupted writing left behind: releases, and copies of drops whose source is still there."""
-    edge = time.time() - _TEMPORARY_AGE_SECONDS
+    """Remove what interrupted writing left behind: releases, and copies of drops whose source is still there.
+
+    A release that was not written to for a lease belongs to nobody any more; a copy is locked by its writer.
+    """
+    now = time.time()
+    releases = [(path, settings.SENDIT_LEASE_SECONDS) for path in settings.RELEASES_DIR.glob("*/*.part")]
+    copies = [(path, _TEMPORARY_AGE_SECONDS) for path in settings.DROPS_DIR.glob("*.part")]
     removed = 0
-    old = [
-        path
-        for path in (*settings.RELEASES_DIR.glob("*/*.part"), *settings.DROPS_DIR.glob("*.part"))
-        if path.exists() and path.lstat().st_mtime < edge
-    ]
-    for path in old:
-        with suppress(OSError, RecursionError), copying(path.with_suffix("")) as mine:
-            if mine:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-                removed += 1
+    for path, age in releases + copies:
+        with suppress(OSError, RecursionError):
+            if now - path.lstat().st_mtime < age:
+                continue
+            if path.is_dir():
+                with copying(path.with_suffix("")) as mine:
+                    if mine:
+                        shutil.rmtree(path)
+            else:
+                path.unlink()
+            removed += 1
     return removed
