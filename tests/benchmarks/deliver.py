@@ -6,7 +6,7 @@
 The node is a whole one (`manage.py node` without its pages). Beside the rate it measures how soon the first image is
 there: from the rename of the drop, at rest, until Orthanc has stored an image and until the first one is proven; it
 looks every few milliseconds, so the first byte left earlier than it says. `--production` uses PostgreSQL, with its
-writes synced, Redis and three workers.
+writes synced, and Redis.
 
 Orthanc is started with TCP_NODELAY=1, the peer at its best: as it comes, each of its answers waits 40 ms for an
 acknowledgement of dcmtk's sender (`--as-it-comes` measures that).
@@ -53,8 +53,8 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=300)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--series", type=int, default=1, help="the images of a drop are so many series")
-    parser.add_argument("--production", action="store_true", help="PostgreSQL, Redis, three workers")
-    parser.add_argument("--workers", type=int, help="default 2, in production 3")
+    parser.add_argument("--production", action="store_true", help="PostgreSQL and Redis")
+    parser.add_argument("--workers", type=int, default=3, help="worker processes of the node")
     parser.add_argument("--as-it-comes", action="store_true", help="leave Orthanc's own delay on")
     options = parser.parse_args()
     forget_settings()
@@ -65,7 +65,7 @@ def main() -> None:
         orthanc = Orthanc(folder / "orthanc")
         orthanc.environment = {} if options.as_it_comes else {"TCP_NODELAY": "1"}
         stack.enter_context(orthanc)
-        workers = str(options.workers or (3 if options.production else 2))
+        workers = str(options.workers)
         settings = {"SENDIT_WORKERS": workers}
         if options.production:
             postgres = stack.enter_context(Postgres(folder / "postgres", durable=True))
