@@ -22,6 +22,16 @@ from main.models.work import Work
 
 W = TypeVar("W", bound=Work)
 
+# The columns of a row that nobody holds and against which nothing is held.
+ANEW: dict[str, Any] = {
+    "token": None,
+    "attempts": 0,
+    "in_hand": "",
+    "deaths_in_hand": 0,
+    "error_code": "",
+    "error": "",
+}
+
 # For the test that proves the fence holds: with it off, a worker that lost its lease goes on writing.
 _FENCE_OFF = os.environ.get("SENDIT_TEST_FENCE_OFF") == "1"
 

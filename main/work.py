@@ -8,10 +8,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import OperationalError, transaction
+from django.db import Error, OperationalError, transaction
 
 from main import states
 from main.claims import Claim, backoff, claim
@@ -80,7 +81,9 @@ def run(held: Claim[Any], stage: str) -> None:
     except LostLease:
         _say_lost(held)
     except OperationalError:
-        raise  # the database is away: nothing can be written about it, the lease ends by itself
+        with suppress(Error):  # a deadlock's victim goes on soon; if the database is away, the lease ends by itself
+            _end(held, _wait, "database", "The database broke the work off; it is tried again.")
+        raise
     except (Permanent, Quarantine) as error:
         _end(held, _set_aside, error.code, error.sentence)
     except Exception as error:  # noqa: BLE001 - whatever a stage raises becomes a visible state of its item

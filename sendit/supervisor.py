@@ -352,7 +352,7 @@ def _lock(path: Path, patience: float = 2.0) -> int:
                 text = os.pread(fd, 32, 0).decode(errors="replace").strip()
                 os.close(fd)
                 raise AlreadyRunning(path, int(text) if text.isdigit() else None) from None
-            time.sleep(0.05)
+            time.sleep(0.05)  # children that were told to end
     os.ftruncate(fd, 0)
     os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
     return fd

@@ -95,7 +95,9 @@ class Provider:
             except Transient as away:
                 if away.code != "identifiers-away" or not tries_left:
                     raise
-            time.sleep(PAUSE_SECONDS * 2 ** (TRIES - tries_left) * random.uniform(0.5, 1.0))
+            time.sleep(
+                PAUSE_SECONDS * 2 ** (TRIES - tries_left) * random.uniform(0.5, 1.0)
+            )  # a quick second try, within the lease
         raise AssertionError("the last try returns or raises")
 
 

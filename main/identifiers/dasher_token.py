@@ -101,7 +101,7 @@ class TokenFile:
                         raise Transient(
                             "identifiers-slow", "Another process refreshes the access token and does not end."
                         ) from None
-                    time.sleep(_LOCK_TURN_SECONDS)
+                    time.sleep(_LOCK_TURN_SECONDS)  # another process refreshes the token just now
             yield
         finally:
             os.close(handle)

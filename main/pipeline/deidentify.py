@@ -9,12 +9,13 @@ import time
 from collections.abc import Iterator
 
 from django.conf import settings
-from django.db import transaction
+from django.core.exceptions import ImproperlyConfigured
+from django.db import Error, transaction
 from django.utils import timezone
 
 from main import bells, states
 from main.claims import DEATHS, Claim
-from main.errors import Quarantine, Transient, describe
+from main.errors import LostLease, Quarantine, Transient, describe
 from main.failpoints import reach
 from main.models import Delivery, Destination, Image, Release, Series, SeriesIdentifiers
 from main.models.imaging import Status
@@ -104,8 +105,8 @@ def _chunks(
                 raise Quarantine("killed-worker", _BROKE_OFF)
             chunk.releases += [create_release(image, recipe, known) for recipe in recipes]
             chunk.released.append(image.pk)
-        except (MemoryError, OSError):
-            raise
+        except (MemoryError, OSError, Error, LostLease, ImproperlyConfigured):
+            raise  # says nothing about this image, or counts against it only when it comes again
         except Quarantine as refused:
             chunk.refused.setdefault((refused.code, refused.sentence), []).append(image.pk)
         except Exception as error:  # noqa: BLE001 - one image that breaks the engine must not stop the others

@@ -20,7 +20,7 @@ from deidentify.errors import Refused
 from deidentify.gate import Limits, Structure, read_structure, text
 from main import bells, identity
 from main.claims import DEATHS, Claim
-from main.errors import Transient, describe
+from main.errors import Transient, describe, goes_away
 from main.failpoints import reach
 from main.history import record
 from main.models import Batch, FileOutcome, Image
@@ -219,6 +219,8 @@ def _look(held: Claim[Batch], path: str, size: int) -> Header | Unregistered | N
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - one file that breaks the reader must not stop the others
+        if goes_away(error):
+            raise
         code, sentence = describe(error)
         return Unregistered(path, size, FileOutcome.Outcome.UNREADABLE, True, code, sentence, {})
 

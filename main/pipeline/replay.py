@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from main import bells, states
+from main.claims import ANEW
 from main.errors import Permanent
 from main.history import record
 from main.models import Batch, Delivery, Destination, FileOutcome, Image, Series, SeriesIdentifiers
@@ -79,16 +80,8 @@ def requeue_files(outcomes: list[int], actor: str) -> int:
         count, _ = held.delete()
         for batch in batches:
             record("requeued", batch_id=batch, count=count, actor=actor)
-        Batch.objects.filter(pk__in=batches).update(
-            stage="register",
-            due_at=timezone.now(),
-            token=None,
-            attempts=0,
-            in_hand="",
-            deaths_in_hand=0,
-            error_code="",
-            error="",
-        )
+        # A worker that is at it loses its claim and begins anew.
+        Batch.objects.filter(pk__in=batches).update(stage="register", due_at=timezone.now(), **ANEW)
         bells.ring("register")
     return count
 
@@ -161,15 +154,6 @@ def _unheld(series: Series) -> Series:
 def _make_due(row: Series) -> None:
     states.refresh(row)
     stage = stage_of(row)
-    Series.objects.filter(pk=row.pk).update(
-        stage=stage,
-        due_at=due_at(row, stage),
-        token=None,
-        attempts=0,
-        in_hand="",
-        deaths_in_hand=0,
-        error_code="",
-        error="",
-    )
+    Series.objects.filter(pk=row.pk).update(stage=stage, due_at=due_at(row, stage), **ANEW)
     if stage:
         bells.ring(stage)

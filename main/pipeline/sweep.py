@@ -140,6 +140,9 @@ def _remove_temporary() -> int:
     releases = [(path, settings.SENDIT_LEASE_SECONDS) for path in settings.RELEASES_DIR.glob("*/*.part")]
     copies = [(path, _TEMPORARY_AGE_SECONDS) for path in settings.DROPS_DIR.glob("*.part")]
     removed = 0
+    for lock in settings.DROPS_DIR.glob("*.lock"):
+        with suppress(OSError), copying(lock.with_suffix("")):
+            pass  # whoever made it died: to take it and let go removes it
     for path, age in releases + copies:
         with suppress(OSError, RecursionError):
             if now - path.lstat().st_mtime < age:

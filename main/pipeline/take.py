@@ -187,8 +187,10 @@ def copying(folder: Path) -> Iterator[bool]:
         except BlockingIOError:
             yield False
             return
-        yield True
-        lock.unlink(missing_ok=True)
+        try:
+            yield True
+        finally:
+            lock.unlink(missing_ok=True)
 
 
 def _commit(key: uuid.UUID, name: str, source: str) -> Batch:

@@ -65,7 +65,7 @@ def _one(trial: Trial, name: str, result: Result) -> list[str]:
         if time.monotonic() > deadline:
             return [f"{name} was not reached"]
         trial.node.tend()
-        time.sleep(0.02)
+        time.sleep(0.02)  # looks at what other processes do
     died = time.monotonic()
     if not trial.drain(THROUGH_WITHIN):
         return [f"{name}: not through after {THROUGH_WITHIN:.0f} s: {trial.progress()}"]

@@ -96,7 +96,7 @@ def survivors(node: Node) -> Iterator[str]:
         if time.monotonic() > deadline:
             yield f"{len(left)} processes are left {GONE_WITHIN:.0f} s after the end"
             return
-        time.sleep(0.05)
+        time.sleep(0.05)  # looks at what other processes do
 
 
 def _instances(orthanc: Orthanc) -> dict[str, str]:

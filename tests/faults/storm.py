@@ -105,7 +105,7 @@ class Storm:
         self.trial.node.tend()
         while self._agenda and self._agenda[0][0] <= time.monotonic():
             heapq.heappop(self._agenda)[2]()
-        time.sleep(0.02)
+        time.sleep(0.02)  # the next fault is not due yet
 
     def _at(self, seconds: float, do: Callable[[], object]) -> None:
         self._entries += 1

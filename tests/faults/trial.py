@@ -79,7 +79,7 @@ class Trial:
             if time.monotonic() > deadline:
                 return False
             self.node.tend()
-            time.sleep(0.05)
+            time.sleep(0.05)  # looks at what other processes do
         return True
 
     def examine(self) -> Findings:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.db import OperationalError, connection
 from django.utils import timezone
@@ -23,6 +24,7 @@ from pydicom.uid import generate_uid
 
 from main import states, work
 from main.claims import claim
+from main.errors import LostLease
 from main.models import Batch, Delivery, Destination, Event, FileOutcome, Image, Series, Study, Subject
 from main.pipeline import cleanup, deidentify, register, release
 from main.pipeline import take as taking
@@ -540,3 +542,41 @@ def test_no_name_of_a_drop_or_file_stays_sealed_once_the_drop_is_removed(node: N
     assert not batch.folder.exists()
     assert not batch.sealed_name
     assert not one(batch).sealed_path
+
+
+@pytest.mark.parametrize(
+    "error", [OperationalError("locked"), ImproperlyConfigured("The vault key is missing."), LostLease()]
+)
+def test_what_says_nothing_about_an_image_quarantines_none(
+    node: Node, ct: Dataset, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    batch = node.hand_over("d", images(ct, 2))
+    work.work_one("register")
+    work.work_one("identify")
+    with monkeypatch.context() as broken:
+        broken.setattr(deidentify, "create_release", lambda *_: (_ for _ in ()).throw(error))
+        with suppress(OperationalError):
+            work.work_one("deidentify")
+    assert statuses(batch) == {"PROCESSING": 2}
+    Series.objects.update(due_at=timezone.now())
+    work.drain(seconds=10)
+    assert statuses(batch) == {"SENT": 2}
+
+
+def test_a_share_that_is_away_while_a_drop_is_read_holds_no_file(
+    node: Node, ct: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = node.hand_over("d", images(ct, 2))
+    with monkeypatch.context() as away:
+        away.setattr(register, "read_structure", lambda *_: (_ for _ in ()).throw(OSError(errno.ESTALE, "")))
+        work.work_one("register")
+    assert not FileOutcome.objects.exists()
+    Batch.objects.update(due_at=timezone.now())
+    work.drain(seconds=10)
+    assert statuses(batch) == {"SENT": 2}
+
+
+def test_the_lock_of_a_copy_that_died_is_removed(node: Node, settings: Any) -> None:
+    (settings.DROPS_DIR / "5f8a1c8e-2a51-4f0a-9bb5-0f8f3b7f3f55.lock").touch()
+    tidy()
+    assert not list(settings.DROPS_DIR.iterdir())

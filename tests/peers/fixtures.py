@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import pytest
 
 from tests.peers import Dcmqrscp, MissingPeer, Orthanc, Postgres, Redis, StoreSCP
-from tests.peers.server import Server
+from tests.peers.server import Server, program
 
 S = TypeVar("S", bound=Server)
 Make = Callable[[str], Path]
@@ -24,9 +24,23 @@ def running(server: Server) -> Server:
     try:
         return server.start()
     except MissingPeer as missing:
-        if os.environ.get("CI", "").lower() == "true":
-            pytest.fail(str(missing))
-        pytest.skip(str(missing))
+        not_installed(missing)
+
+
+def not_installed(missing: MissingPeer) -> NoReturn:
+    """Skip the test with the install line; fail it when CI=true."""
+    if os.environ.get("CI", "").lower() == "true":
+        pytest.fail(str(missing))
+    pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def dcmdump() -> str:
+    """Return the path of dcmtk's dcmdump."""
+    try:
+        return program("dcmdump", "dcmtk")
+    except MissingPeer as missing:
+        not_installed(missing)
 
 
 def _while_running(server: S) -> Iterator[S]:
