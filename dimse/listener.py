@@ -1,44 +1,28 @@
 """The port to which peers bring their storage commitment answers (PS3.4 J.3.3); it also answers C-ECHO, nothing else.
 
-A thread an association, few associations, small messages, no wait without an end: it stands in a hospital network.
+Few associations, small messages: it stands in a hospital network.
 """
 
 from __future__ import annotations
 
 import logging
-import socket
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
-from dimse import acceptance
-from dimse.acceptance import Request
 from dimse.commitment import CANNOT_PROCESS, COMMITMENT, CommitmentAnswer, event_report_reply, read_event_report
-from dimse.connection import Connection
 from dimse.echo import VERIFICATION
-from dimse.errors import AssociationError
-from dimse.messages import (
-    ABORT_PDU,
-    C_ECHO_RQ,
-    C_ECHO_RSP,
-    N_EVENT_REPORT_RQ,
-    RELEASE_RP_PDU,
-    Message,
-    receive_message,
-    send_message,
-)
+from dimse.messages import N_EVENT_REPORT_RQ, Message
+from dimse.server import Caller, Incoming, Limits, Listener, Rejected, StoreRefused, StoreRequest
+from dimse.server.services import CALLED_AE_NOT_RECOGNISED
 from dimse.status import SUCCESS
 
 log = logging.getLogger("dimse.listener")
 
 OnAnswer = Callable[[str, list[tuple[str, str]], list[tuple[str, str, int]]], None]
 
-LONGEST_ASSOCIATION = 60.0
+SERVICES = {service.sop_class_uid: service.transfer_syntax_uids for service in (COMMITMENT, VERIFICATION)}
 GRACE = 1.0
-SERVICES = (COMMITMENT, VERIFICATION)
 
 
 class CommitmentListener:
@@ -67,43 +51,31 @@ class CommitmentListener:
         max_associations: int = 8,
         silence_timeout: float = 10.0,
     ) -> None:
-        self.host = host
-        self.port = port
-        self.ae_title = ae_title
-        self._on_answer = on_answer
+        limits = Limits(
+            max_pdu=65_536,
+            request_within=silence_timeout,
+            idle=silence_timeout,
+            progress=silence_timeout,
+            pdu_within=silence_timeout,
+            connections=max_associations,
+            connections_per_address=max_associations,
+        )
         self._silence = silence_timeout
-        self._most = max_associations
-        self._places = threading.BoundedSemaphore(max_associations)
-        self._idle: set[Connection] = set()
-        self._lock = threading.Lock()
-        self._socket: socket.socket | None = None
-        self._thread: threading.Thread | None = None
+        self._listener = Listener(host, port, _Services(ae_title, on_answer), limits)
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._listener.port
 
     def start(self) -> Self:
         """Begin to listen; raises OSError when the port is taken."""
-        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-        self._socket = socket.create_server((self.host, self.port), family=family)
-        self.port = self._socket.getsockname()[1]
-        self._thread = threading.Thread(target=self._listen, args=(self._socket,), name="commitment", daemon=True)
-        self._thread.start()
+        self._listener.start()
         return self
 
     def stop(self) -> None:
         """Listen no more, close what is idle, and return when the answers in hand are kept and confirmed."""
-        if self._socket is None or self._thread is None:
-            return
-        with self._lock:
-            listening, self._socket = self._socket, None
-        listening.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
-        listening.close()
-        with self._lock:
-            for connection in self._idle:
-                connection.hang_up()
-        deadline = time.monotonic() + self._silence + GRACE
-        ended = [self._places.acquire(timeout=max(0.0, deadline - time.monotonic())) for _ in range(self._most)]
-        for _ in filter(None, ended):
-            self._places.release()
+        self._listener.stop(self._silence + GRACE)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -113,77 +85,50 @@ class CommitmentListener:
     ) -> None:
         self.stop()
 
-    def _listen(self, listening: socket.socket) -> None:
-        while self._socket is listening:
-            try:
-                sock, address = listening.accept()
-            except OSError:
-                if self._socket is listening:
-                    time.sleep(0.1)  # out of file descriptors, say: those who wait in line keep their place
-                continue
-            if not self._places.acquire(blocking=False):
-                log.warning("Closed a connection from %s: too many associations at once.", address[0])
-                sock.close()
-                continue
-            threading.Thread(target=self._serve, args=(sock, address[0]), name="commitment answer", daemon=True).start()
 
-    def _serve(self, sock: socket.socket, address: str) -> None:
-        try:
-            connection = Connection(sock, address, self._silence)
-            try:
-                self._associate(connection)
-            except AssociationError as error:
-                log.info("An association ended: %s", error.sentence)
-                connection.send_if_possible(ABORT_PDU)
-            finally:
-                connection.close()
-        finally:
-            self._places.release()
+class _Services:
+    """Everybody may bring an answer: it counts only with a transaction UID that we gave out."""
 
-    def _associate(self, connection: Connection) -> None:
-        with self._waiting(connection) as within:
-            request = acceptance.receive_request(connection, within)
-        if request.called_ae_title != self.ae_title:
-            log.warning("Rejected an association from %s: it called another AE title than ours.", connection.name)
-            connection.send(acceptance.CALLED_AE_NOT_RECOGNISED)
-            return
-        connection.send(acceptance.accept(request, SERVICES))
-        deadline = time.monotonic() + LONGEST_ASSOCIATION
-        while time.monotonic() < deadline:
-            with self._waiting(connection) as within:
-                message = receive_message(connection, within)
-            if message is None:
-                connection.send(RELEASE_RP_PDU)
-                return
-            send_message(connection, request.max_pdu, self._reply(connection, request, message))
-        raise connection.too_slow()
+    def __init__(self, ae_title: str, on_answer: OnAnswer) -> None:
+        self._ae_title, self._on_answer = ae_title, on_answer
 
-    @contextmanager
-    def _waiting(self, connection: Connection) -> Iterator[float]:
-        """Count the connection as idle and yield how long to wait on it: a moment when the listener is stopped."""
-        with self._lock:
-            within = GRACE if self._socket is None else self._silence
-            self._idle.add(connection)
-        try:
-            yield within
-        finally:
-            with self._lock:
-                self._idle.discard(connection)
+    def allows(self, address: str) -> bool:
+        return True
 
-    def _reply(self, connection: Connection, request: Request, message: Message) -> Message:
-        syntax = request.accepted.get(message.context_id)
-        field = message.number("CommandField")
-        if syntax is not None and field == N_EVENT_REPORT_RQ:
-            return event_report_reply(message, self._take(connection, message, syntax))
-        if syntax is not None and field == C_ECHO_RQ:
-            return _echo_reply(message)
-        raise connection.broken("it asked for something that is not offered here")
+    def open(self, caller: Caller) -> _Session:
+        if caller.called_ae_title != self._ae_title:
+            log.warning("Rejected an association from %s: it called another AE title than ours.", caller.address)
+            raise Rejected(*CALLED_AE_NOT_RECOGNISED)
+        return _Session(caller, self._on_answer)
 
-    def _take(self, connection: Connection, message: Message, transfer_syntax_uid: str) -> int:
+    def refused(self, address: str, why: str) -> None:
+        log.info("No association with %s: %s.", address, why)
+
+
+class _Session:
+    def __init__(self, caller: Caller, on_answer: OnAnswer) -> None:
+        self._caller, self._on_answer = caller, on_answer
+
+    def chosen(self, sop_class_uid: str, transfer_syntax_uids: Sequence[str]) -> str | None:
+        offered = SERVICES.get(sop_class_uid)
+        return None if offered is None else next((uid for uid in transfer_syntax_uids if uid in offered), "")
+
+    def store(self, request: StoreRequest) -> Incoming:
+        raise StoreRefused(0x0122)
+
+    def answer(self, message: Message, transfer_syntax_uid: str) -> Message | None:
+        if message.number("CommandField") != N_EVENT_REPORT_RQ:
+            return None
+        return event_report_reply(message, self._take(message, transfer_syntax_uid))
+
+    def ended(self, how: str) -> None:
+        return
+
+    def _take(self, message: Message, transfer_syntax_uid: str) -> int:
         try:
             answer: CommitmentAnswer = read_event_report(message, transfer_syntax_uid)
         except ValueError as error:
-            log.warning("Refused a message from %s: %s.", connection.name, error)
+            log.warning("Refused a message from %s: %s.", self._caller.address, error)
             return CANNOT_PROCESS
         try:
             self._on_answer(answer.transaction_uid, answer.committed, answer.failed)
@@ -191,15 +136,3 @@ class CommitmentListener:
             log.error("A storage commitment answer could not be kept: %s.", type(error).__name__)
             return CANNOT_PROCESS
         return SUCCESS
-
-
-def _echo_reply(message: Message) -> Message:
-    return Message(
-        message.context_id,
-        {
-            "CommandField": C_ECHO_RSP,
-            "MessageIDBeingRespondedTo": message.number("MessageID") or 0,
-            "AffectedSOPClassUID": VERIFICATION.sop_class_uid,
-            "Status": SUCCESS,
-        },
-    )

@@ -50,6 +50,7 @@ Keyword = Literal[
     "RequestedSOPInstanceUID",
     "EventTypeID",
     "ActionTypeID",
+    "ErrorComment",
 ]
 Command = dict[Keyword, int | str]
 
@@ -63,6 +64,7 @@ ELEMENTS: dict[Keyword, int] = {
     "Priority": 0x0700,
     "CommandDataSetType": 0x0800,
     "Status": 0x0900,
+    "ErrorComment": 0x0902,
     "AffectedSOPInstanceUID": 0x1000,
     "RequestedSOPInstanceUID": 0x1001,
     "EventTypeID": 0x1002,
@@ -131,7 +133,7 @@ def decode_command(data: bytes) -> Command:
         keyword = KEYWORDS.get(element)
         if keyword is None:
             continue
-        if keyword.endswith("UID"):
+        if keyword.endswith("UID") or keyword == "ErrorComment":
             command[keyword] = value.rstrip(b"\0 ").decode("ascii", "replace")
         elif length == 2:
             command[keyword] = int.from_bytes(value, "little")
@@ -154,14 +156,19 @@ def pdus(context_id: int, data: bytes, control: int, max_pdu: int) -> Iterable[b
         yield PDV_HEADER.pack(P_DATA_TF, len(part) + 6, len(part) + 2, context_id, flags) + part
 
 
-def send_message(connection: Connection, max_pdu: int, message: Message) -> None:
-    """Send a message whose data set is in memory."""
+def encode_message(message: Message, max_pdu: int) -> bytes:
+    """Return the PDUs of a message whose data set is in memory."""
     kind = WITH_DATASET if message.dataset else NO_DATASET
     command: Command = {**message.command, "CommandDataSetType": kind}
     parts = list(pdus(message.context_id, encode_command(command), COMMAND, max_pdu))
     if message.dataset:
         parts += pdus(message.context_id, message.dataset, 0, max_pdu)
-    connection.send(b"".join(parts))
+    return b"".join(parts)
+
+
+def send_message(connection: Connection, max_pdu: int, message: Message) -> None:
+    """Send a message whose data set is in memory."""
+    connection.send(encode_message(message, max_pdu))
 
 
 @dataclass
