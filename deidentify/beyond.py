@@ -1,7 +1,7 @@
 """Attributes that identify a person or are free text about one, although no row of Table E.1-1 names them.
 
-A list with an action each; the edition of the table that it was compared with is 2026c. What a later edition lists
-itself is taken from there.
+A list with an action each, and the option under which their text is cleaned instead; the edition of the table that it was
+compared with is 2026c. What a later edition lists itself is taken from there.
 """
 
 from __future__ import annotations
@@ -17,34 +17,7 @@ _REMOVED = (
     "FillerOrderNumberProcedure",
     "PlacerOrderNumberImagingServiceRequestRetired",
     "FillerOrderNumberImagingServiceRequestRetired",
-    "PotentialReasonsForProcedure",
-    "PotentialDiagnosticTasks",
-    "IndicationDescription",
-    "InterventionDescription",
-    "SubstanceAdministrationNotes",
-    "CommentsOnTheScheduledProcedureStep",
-    "CommentsOnPatientPerformanceOfVisualField",
-    "ReasonForCancellation",
-    "ProcedureStepProgressDescription",
-    "TransactionStatusComment",
-    "SystemStatusComment",
-    "TestResultComment",
-    "CalculationComment",
-    "SurfaceComments",
-    "DoseComment",
-    "AssertionComments",
-    "InstructionPerformanceComment",
-    "SetupImageComment",
-    "TreatmentStatusComment",
-    "TreatmentTerminationDescription",
-    "OverrideReason",
-    "ObservationDescription",
-    "AssessmentSummaryDescription",
     "HL7InstanceIdentifier",
-    "ReportStatusCommentTrial",
-    "IdentificationDescriptionTrial",
-    "BibliographicCitationTrial",
-    "SpecimenDescriptionTrial",
     "UniformResourceLocatorTrial",
     "ObjectBinaryIdentifierTrial",
     "ObjectDirectoryBinaryIdentifierTrial",
@@ -68,11 +41,39 @@ _REMOVED = (
     "EncryptedContent",
     "HPGLDocument",
 )
-_EMPTIED = ("DocumentTitle",)
-_REPLACED = ("TextValue",)
+_FREE_TEXT = (
+    "PotentialReasonsForProcedure",
+    "PotentialDiagnosticTasks",
+    "IndicationDescription",
+    "InterventionDescription",
+    "SubstanceAdministrationNotes",
+    "CommentsOnTheScheduledProcedureStep",
+    "CommentsOnPatientPerformanceOfVisualField",
+    "ReasonForCancellation",
+    "ProcedureStepProgressDescription",
+    "TransactionStatusComment",
+    "SystemStatusComment",
+    "TestResultComment",
+    "CalculationComment",
+    "SurfaceComments",
+    "DoseComment",
+    "AssertionComments",
+    "InstructionPerformanceComment",
+    "SetupImageComment",
+    "TreatmentStatusComment",
+    "TreatmentTerminationDescription",
+    "OverrideReason",
+    "ObservationDescription",
+    "AssessmentSummaryDescription",
+    "ReportStatusCommentTrial",
+    "IdentificationDescriptionTrial",
+    "BibliographicCitationTrial",
+    "SpecimenDescriptionTrial",
+)
 
-BEYOND: dict[int, int] = {
-    **{TAGS[keyword]: REMOVE for keyword in _REMOVED},
-    **{TAGS[keyword]: EMPTY for keyword in _EMPTIED},
-    **{TAGS[keyword]: DUMMY_IF_FILLED for keyword in _REPLACED},
+BEYOND: dict[int, tuple[int, str]] = {
+    **{TAGS[keyword]: (REMOVE, "") for keyword in _REMOVED},
+    **{TAGS[keyword]: (REMOVE, "clean-descriptors") for keyword in _FREE_TEXT},
+    TAGS["DocumentTitle"]: (EMPTY, "clean-descriptors"),
+    TAGS["TextValue"]: (DUMMY_IF_FILLED, "clean-structured-content"),
 }

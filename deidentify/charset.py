@@ -78,20 +78,24 @@ def encode(value: str, character_set: bytes) -> bytes:
 
 
 def spellings(value: str, character_set: bytes) -> set[bytes]:
-    """Return `value` in lower case in UTF-8, Latin-1, UTF-16 and the object's own character set.
+    """Return `value` in UTF-8, Latin-1, UTF-16 and the object's own character set, as `bytes.lower` makes it.
+
+    Letters with marks keep their case there, so these come as they are, in capitals and with capitals in front.
 
     The UTF-16 form lacks its outer zero byte, so that it is found in both byte orders. What is written with code
     extensions (ISO 2022) comes without its last escape sequence, and bare when it is long enough to be told from
     other text, because where the escape sequences stand depends on the neighbours.
     """
-    forms = {value.encode("utf-8", "replace"), value.encode("utf-16-le", "replace").strip(b"\0")}
-    with suppress(UnicodeError):
-        forms.add(value.encode("latin-1"))
-    with suppress(Refused):
-        encoded = encode(value, character_set)
-        if b"\x1b" in encoded:
-            forms.add(_LAST_ESCAPE.sub(b"", encoded))
-            forms.update(run for run in _ESCAPE.split(encoded) if len(run) >= _SHORTEST_BARE)
-        else:
-            forms.add(encoded)
+    forms: set[bytes] = set()
+    for written in {value} if value.isascii() else {value, value.upper(), value.title()}:
+        forms |= {written.encode("utf-8", "replace"), written.encode("utf-16-le", "replace").strip(b"\0")}
+        with suppress(UnicodeError):
+            forms.add(written.encode("latin-1"))
+        with suppress(Refused):
+            encoded = encode(written, character_set)
+            if b"\x1b" in encoded:
+                forms.add(_LAST_ESCAPE.sub(b"", encoded))
+                forms.update(run for run in _ESCAPE.split(encoded) if len(run) >= _SHORTEST_BARE)
+            else:
+                forms.add(encoded)
     return {form.lower() for form in forms}

@@ -76,14 +76,15 @@ def code(values: dict[int, bytes]) -> dict[int, bytes]:
     scheme = _text(values.get(SCHEME, b""))
     for tag in (CODE_VALUE, LONG_CODE_VALUE, URN_CODE_VALUE):
         value = _text(values.get(tag, b""))
-        meaning = _meanings().get((scheme, value))
+        meaning = meanings().get((scheme, value))
         if meaning and meaning.isascii():
             return {tag: value.encode(), SCHEME: scheme.encode(), CODE_MEANING: meaning[:64].encode()}
     return {CODE_VALUE: b"0", SCHEME: b"99ANON", CODE_MEANING: TEXT}
 
 
 @cache
-def _meanings() -> dict[tuple[str, str], str]:
+def meanings() -> dict[tuple[str, str], str]:
+    """Return the meanings of codes by coding scheme and code value, as the tables of the standard have them (PS3.16)."""
     known = {
         (scheme, value): meaning
         for scheme, by_keyword in cast(dict[str, Any], concepts).items()

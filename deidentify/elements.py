@@ -5,10 +5,11 @@ Values are bytes or stretches of the source that are copied later; nothing is de
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from struct import pack
 
+from deidentify.source import Source
 from deidentify.walk import HEADER, ITEM_DELIMITER, ITEM_TAG, SEQUENCE_DELIMITER, UNDEFINED
 
 _LONGEST_SHORT = 0xFFFF
@@ -34,16 +35,26 @@ class Stretch:
         return self.length
 
 
+class Made(Stretch):
+    """Pixel data that is made while it is written, see `deidentify.pixels.pieces`."""
+
+    __slots__ = ()
+
+    def blocks(self, source: Source) -> Iterator[bytes | memoryview]:
+        """Yield `length` bytes; each block is used before the next one is asked for."""
+        raise NotImplementedError
+
+
 Piece = bytes | Stretch
 
 
 class Encoding:
     """How elements are written: explicit or implicit VR, byte order."""
 
-    __slots__ = ("_order", "implicit")
+    __slots__ = ("_order", "implicit", "little")
 
     def __init__(self, *, implicit: bool, little: bool) -> None:
-        self.implicit = implicit
+        self.implicit, self.little = implicit, little
         self._order = "<" if little else ">"
 
     def header(self, tag: int, vr: bytes, length: int) -> bytes:

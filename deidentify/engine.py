@@ -1,48 +1,40 @@
-"""The de-identifier: a recipe and a key, applied to files and data sets (PS3.15 Annex E).
+"""The de-identifier: a recipe and a key, applied to files, streams and data sets (PS3.15 Annex E).
 
-It puts the parts together in one order: gate, rewrite, identifiers, marks, leak check, output. What each part does is
-said in its own module.
+It opens and writes; what may leave of an object is decided in `deidentify.release`.
 """
 
 from __future__ import annotations
 
 import io
 import os
-import re
-from collections.abc import Collection, Iterator
+import stat
+from collections.abc import Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import BinaryIO
 
 from pydicom import Dataset, dcmread, dcmwrite
+from pydicom.filereader import read_dataset
 
-from deidentify import compare, leak, output
-from deidentify.charset import encode, known_character_set
+from deidentify import compare, output
 from deidentify.dictionary import TAGS
-from deidentify.elements import Encoding, Piece
 from deidentify.errors import Refused
-from deidentify.frames import flattened
+from deidentify.facts import PIXELS
 from deidentify.gate import read_structure, text
 from deidentify.identifiers import Identifiers
-from deidentify.marks import file_meta, marks
-from deidentify.part10 import dataset_walk, read_head
-from deidentify.plan import PET, Plan
 from deidentify.recipe import Recipe
-from deidentify.rewrite import Rewriter
+from deidentify.release import NO_DICOMDIR, Maker, Release
 from deidentify.source import Source, opened
-from deidentify.uids import UidMap
 from deidentify.walk import Limits
 
-_CHARACTER_SET, _SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES = (
-    TAGS["SpecificCharacterSet"],
+_SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES = (
     TAGS["SOPClassUID"],
     TAGS["SOPInstanceUID"],
     TAGS["StudyInstanceUID"],
     TAGS["SeriesInstanceUID"],
 )
-_MEDIA_DIRECTORY = b"1.2.840.10008.1.3.10"
-_UID = re.compile(r"[0-9.]{1,64}")
-_NO_DICOMDIR = "A DICOMDIR is an index of files and cannot be released."
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +51,14 @@ class Released:
         Of the whole file, in bytes.
     dataset_offset : int
         Where the data set starts in it.
-    actions : dict of str to int
-        How many elements each rule acted on.
     recipe, recipe_hash, key_id : str
         What it was made with.
+    actions : dict of str to int
+        How many elements each rule acted on.
+    pixels : str
+        What was done about text that is burned in: ``none`` (no pixel data), ``kept`` or ``cleaned``.
+    source_transfer_syntax_uid : str
+        Of the source; it differs when pixels were cleaned that could not be written back as they were.
     """
 
     sop_class_uid: str
@@ -77,22 +73,8 @@ class Released:
     recipe_hash: str
     key_id: str
     actions: dict[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class _Release:
-    """What is to be written: everything is decided, nothing is on the disk."""
-
-    names: tuple[str, str, str, str]
-    transfer_syntax_uid: str
-    deflated: bool
-    meta: bytes
-    parts: list[tuple[int, list[Piece]]]
-    source: Source
-    actions: dict[str, int]
-
-    def pieces(self) -> Iterator[Piece]:
-        return (piece for _, pieces in self.parts for piece in pieces)
+    pixels: str = "kept"
+    source_transfer_syntax_uid: str = ""
 
 
 class Deidentifier:
@@ -118,26 +100,31 @@ class Deidentifier:
     def __init__(self, recipe: Recipe, key: bytes, limits: Limits | None = None) -> None:
         self.recipe = recipe
         self.limits = limits or Limits()
-        self._uids = UidMap(key)
-        self._plan, self._pet_plan = Plan(recipe), Plan(recipe, pet=True)
-        self._recipe_hash = recipe.hash
+        self._maker = Maker(recipe, key, self.limits)
 
     @property
     def key_id(self) -> str:
         """Sixteen hexadecimal digits that name the key and tell nothing about it."""
-        return self._uids.key_id
+        return self._maker.uids.key_id
 
     def uid(self, original: str) -> str:
         """Return the replacement of a UID; well-known ones of PS3.6 Annex A stay."""
-        return self._uids.replacement(original.strip("\0 ")) if self.recipe.deidentifies else original
+        stay = not self.recipe.deidentifies or "retain-uids" in self.recipe.options
+        return original if stay else self._maker.uids.replacement(original.strip("\0 "))
 
     def file(
-        self, source: str | os.PathLike[str], target: str | os.PathLike[str], identifiers: Identifiers
+        self,
+        source: str | os.PathLike[str],
+        target: str | os.PathLike[str],
+        identifiers: Identifiers,
+        *,
+        more: Iterable[tuple[str, str]] = (),
+        mapping: MutableMapping[str, str] | None = None,
     ) -> Released:
         """De-identify one file.
 
-        The target is created exclusively and not synced; when this raises there is none. Its transfer syntax is that
-        of the source, and its pixel data is copied without being loaded.
+        The target is created exclusively and not synced; when this raises there is none. Pixel data that stays is
+        copied without being loaded, in the transfer syntax of the source.
 
         Parameters
         ----------
@@ -145,40 +132,74 @@ class Deidentifier:
             An object as a file, and the path of a file that is not there yet.
         identifiers : Identifiers
             What to put in; ``PatientID`` has to be among them.
+        more : iterable of (str, str), optional
+            Keyword and value of what else is known of the patient, such as the other objects of the study tell: it is
+            searched in texts and in the output like what this object tells.
+        mapping : dict, optional
+            Is given the new UID for each original one that was replaced, and the new PatientID for the original.
 
         Raises
         ------
         Refused
-            With any of the codes of `deidentify.errors.CODES`.
+            With any of the codes of `deidentify.errors.CODES`; ``excluded`` and ``quarantined-by-recipe`` come with the
+            name of the filter of the recipe.
         OSError
             When the disk is full or fails, or the target is there already.
         """
         if not self.recipe.deidentifies:
             return self._passed_on(source, Path(target))
-        with opened(source, self.limits.size) as file, self._release(file, identifiers) as release:
-            written = output.write(
-                Path(target), release.meta, release.pieces(), release.source, deflated=release.deflated
-            )
-        return Released(
-            *release.names,
-            release.transfer_syntax_uid,
-            written.sha256,
-            len(release.meta),
-            written.size,
-            self.recipe.name,
-            self._recipe_hash,
-            self.key_id,
-            release.actions,
-        )
+        with (
+            opened(source, self.limits.size) as file,
+            self._maker.release(file, identifiers, more) as release,
+            output.created(Path(target)) as sink,
+        ):
+            return self._written(release, sink, mapping)
 
-    def dataset(self, ds: Dataset, identifiers: Identifiers) -> Dataset:
+    def stream(
+        self,
+        source: BinaryIO,
+        target: output.Sink,
+        identifiers: Identifiers,
+        *,
+        more: Iterable[tuple[str, str]] = (),
+        mapping: MutableMapping[str, str] | None = None,
+    ) -> Released:
+        """De-identify what can be read from `source` into `target`, as `file` does.
+
+        Nothing is written before everything was decided. A source that is no file on a disk is put into a nameless
+        temporary file first, because it is read more than once.
+
+        Parameters
+        ----------
+        source : file object
+            Open for reading in binary mode, at its start.
+        target : object with ``write``
+            Takes bytes.
+        identifiers, more, mapping
+            As for `file`.
+
+        Raises
+        ------
+        Refused, OSError
+            As `file`.
+        """
+        with _seekable(source, self.limits.size) as file:
+            sink = output.Hashed(target)
+            if not self.recipe.deidentifies:
+                raise Refused(
+                    "bad-recipe", "This recipe passes files on unchanged; there is nothing to do to a stream."
+                )
+            with self._maker.release(file, identifiers, more) as release:
+                return self._written(release, sink, mapping)
+
+    def dataset(self, ds: Dataset, identifiers: Identifiers, *, more: Iterable[tuple[str, str]] = ()) -> Dataset:
         """De-identify a data set in memory, by the same engine as a file.
 
         Parameters
         ----------
         ds : Dataset
             Is not changed.
-        identifiers : Identifiers
+        identifiers, more
             As for `file`.
 
         Returns
@@ -196,98 +217,124 @@ class Deidentifier:
         dcmwrite(buffer, ds, implicit_vr=bool(implicit), little_endian=little is not False)
         if not self.recipe.deidentifies:
             return dcmread(buffer)
-        with self._release(Source.of_bytes(buffer.getvalue()), identifiers) as release:
+        with self._maker.release(Source.of_bytes(buffer.getvalue()), identifiers, more) as release:
             sink = io.BytesIO()
-            output.write_to(sink, release.meta, release.pieces(), release.source, deflated=release.deflated)
+            self._written(release, output.Hashed(sink), None)
             sink.seek(0)
             return dcmread(sink)
 
-    @contextmanager
-    def _release(self, file: Source, identifiers: Identifiers) -> Iterator[_Release]:
-        """Give what is to be written, after everything that could refuse it."""
-        if not identifiers.values.get("PatientID", "").strip():
-            raise Refused("no-identifiers", "No PatientID was supplied for this object, so it cannot be released.")
-        head = read_head(file)
-        with dataset_walk(file, head, self.limits) as walk:
-            sop_class = head.meta.get(0x00020002, b"").rstrip(b"\0 ")
-            plan = self._pet_plan if sop_class == PET else self._plan
-            rewriter = Rewriter(plan, self._uids, little=head.little, limits=self.limits)
-            elements = dict(rewriter.dataset(walk))
-            if rewriter.is_dicomdir or sop_class == _MEDIA_DIRECTORY:
-                raise Refused("dicomdir", _NO_DICOMDIR)
-            names = self._names(rewriter.top, elements)
+    def answer(
+        self, ds: Dataset, identifiers: Identifiers, *, more: Iterable[tuple[str, str]] = (), patient: str = ""
+    ) -> Dataset:
+        """De-identify an answer to a query, or the metadata of an object (PS3.4 C.4.1, PS3.18 10.4): no whole object.
 
-            encoding = Encoding(implicit=head.implicit, little=head.little)
-            character_set = known_character_set(rewriter.top.get(_CHARACTER_SET, b""))
-            for tag, vr, value in identifiers.elements():
-                elements[tag] = encoding.element(tag, vr.encode(), encode(value, character_set))
-                rewriter.actions["identifier"] += 1
-            elements.update(marks(self.recipe, identifiers, encoding))
-            parts = list(flattened(sorted(elements.items())))
+        Nothing is added: identifiers take the place of what is there, and there are no marks. Pixel data is left out.
 
-            if head.transfer_syntax_uid.encode() in rewriter.originals:
-                raise Refused("leak", "The Transfer Syntax UID of the file is a UID of one of its objects.")
-            leak.check(
-                parts,
-                frozenset(rewriter.known),
-                rewriter.originals,
-                character_set=character_set,
-                supplied=identifiers.key,
-                implicit=head.implicit,
-                little=head.little,
-                source=walk.source,
-            )
-            meta = file_meta(names[0], names[1], head.transfer_syntax_uid)
-            yield _Release(
-                names, head.transfer_syntax_uid, head.deflated, meta, parts, walk.source, dict(rewriter.actions)
-            )
+        Parameters
+        ----------
+        ds : Dataset
+            Is not changed.
+        identifiers : Identifiers
+            Also without a PatientID.
+        more : iterable of (str, str), optional
+            As for `file`.
+        patient : str, optional
+            The original PatientID where the answer has none: by it dates are shifted like those of the objects.
+
+        Returns
+        -------
+        Dataset
+            Without file meta information.
+
+        Raises
+        ------
+        Refused
+            As for `file`, except that nothing has to be there.
+        """
+        plain = Dataset({tag: element for tag, element in ds.items() if tag not in PIXELS and tag >> 16 > 2})
+        if not self.recipe.deidentifies:
+            return plain
+        buffer = io.BytesIO()
+        dcmwrite(buffer, plain, implicit_vr=False, little_endian=True)
+        data = self._maker.answer(buffer.getvalue(), identifiers, more, patient)
+        return read_dataset(io.BytesIO(data), is_implicit_VR=False, is_little_endian=True)
 
     def compare(self, source: str | os.PathLike[str], target: str | os.PathLike[str]) -> list[compare.Change]:
         """Return what became of each element, for a table of before and after.
 
         It holds original values: show it only to those who may see them.
         """
-        return compare.changes(source, target, self._plan, self.limits)
+        with opened(source, self.limits.size) as file:
+            plan = self._maker.plan(file)
+        return compare.changes(source, target, plan, self.limits)
 
-    def _names(self, top: dict[int, bytes], elements: Collection[int]) -> tuple[str, str, str, str]:
-        """Return SOP class and the replaced instance, series and study UIDs.
-
-        Raises
-        ------
-        Refused
-            ``no-sop-class``, ``no-sop-instance``, ``no-study``, ``no-series``.
-        """
-        names = {tag: value.strip(b"\0 ").decode("latin-1") for tag, value in top.items()}
-        for tag, code, what in (
-            (_SOP_CLASS, "no-sop-class", "SOP Class UID"),
-            (_SOP_INSTANCE, "no-sop-instance", "SOP Instance UID"),
-            (_STUDY, "no-study", "Study Instance UID"),
-            (_SERIES, "no-series", "Series Instance UID"),
-        ):
-            if not names.get(tag) or tag not in elements:
-                raise Refused(code, f"The object has no {what}.")
-        if not _UID.fullmatch(names[_SOP_CLASS]):
-            raise Refused("no-sop-class", "The object's SOP Class UID is no UID.")
-        replaced = (self._uids.replacement(names[tag]) for tag in (_SOP_INSTANCE, _SERIES, _STUDY))
-        return (names[_SOP_CLASS], *replaced)  # type: ignore[return-value]  # a generator of exactly three
+    def _written(self, release: Release, sink: output.Hashed, mapping: MutableMapping[str, str] | None) -> Released:
+        output.write(sink, release.meta, release.pieces(), release.source, deflated=release.head.deflated)
+        if mapping is not None:
+            mapping.update(release.mapping)
+        names = release.names
+        return Released(
+            names.sop_class,
+            names.sop_instance,
+            names.series,
+            names.study,
+            release.picture.transfer_syntax_uid,
+            sink.sha256,
+            len(release.meta),
+            sink.size,
+            self.recipe.name,
+            self.recipe.hash,
+            self.key_id,
+            release.actions,
+            release.picture.outcome,
+            release.head.transfer_syntax_uid,
+        )
 
     def _passed_on(self, source: str | os.PathLike[str], target: Path) -> Released:
         """Copy an object as it is, after the gate (recipe ``none``)."""
         structure = read_structure(source, (_STUDY, _SERIES), self.limits)
         if structure.is_dicomdir:
-            raise Refused("dicomdir", _NO_DICOMDIR)
-        with opened(source, self.limits.size) as file:
-            written = output.copy(target, file)
+            raise Refused("dicomdir", NO_DICOMDIR)
+        with opened(source, self.limits.size) as file, output.created(target) as sink:
+            output.copy(sink, file)
         return Released(
             text(structure, _SOP_CLASS),
             text(structure, _SOP_INSTANCE),
             text(structure, _SERIES),
             text(structure, _STUDY),
             structure.transfer_syntax_uid,
-            written.sha256,
+            sink.sha256,
             structure.dataset_offset,
-            written.size,
+            sink.size,
             self.recipe.name,
-            self._recipe_hash,
+            self.recipe.hash,
             self.key_id,
+            source_transfer_syntax_uid=structure.transfer_syntax_uid,
         )
+
+
+@contextmanager
+def _seekable(stream: BinaryIO, largest: int) -> Iterator[Source]:
+    """Give a source over a stream: over its own file when it is one, else over a copy."""
+    try:
+        fd, start = stream.fileno(), stream.tell()
+    except (OSError, AttributeError):
+        fd, start = -1, 0
+    if fd >= 0 and start == 0 and stat.S_ISREG((status := os.fstat(fd)).st_mode):
+        yield _sized(fd, status.st_size, largest)
+        return
+    with TemporaryFile() as spool:
+        while block := stream.read(1 << 20):
+            spool.write(block)
+            if spool.tell() > largest:
+                break
+        spool.flush()
+        yield _sized(spool.fileno(), spool.tell(), largest)
+
+
+def _sized(fd: int, size: int, largest: int) -> Source:
+    if size == 0:
+        raise Refused("empty", "The file has no bytes.")
+    if size > largest:
+        raise Refused("too-large", f"The file is larger than the limit of {largest} bytes.")
+    return Source(fd, size)

@@ -27,6 +27,10 @@ CODES: dict[str, str] = {
     "bad-identifier": "a supplied identifier does not fit its attribute",
     "bad-recipe": "the recipe cannot be used",
     "bad-key": "the key cannot be used",
+    "pixels-undecided": "text may be burned into the pixels, and it cannot be told or removed",
+    "document-undecided": "the object holds a document that cannot be cleaned",
+    "excluded": "a filter of the recipe leaves the object out",
+    "quarantined-by-recipe": "a filter of the recipe holds the object back for review",
     "leak": "a known value of the patient is still in the output",
 }
 
@@ -40,12 +44,15 @@ class Refused(Exception):
         One of `CODES`; stable, meant for programs.
     sentence : str
         What a person needs to know. It never contains a value from the object.
+    rule : str
+        The name of the filter of the recipe that refuses it, if one does.
     """
 
-    def __init__(self, code: str, sentence: str) -> None:
-        super().__init__(code, sentence)
+    def __init__(self, code: str, sentence: str, rule: str = "") -> None:
+        super().__init__(code, sentence, rule)
         self.code = code
         self.sentence = sentence
+        self.rule = rule
 
     def __str__(self) -> str:
         return f"{self.sentence} ({self.code})"

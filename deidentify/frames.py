@@ -6,10 +6,23 @@ They keep what they are given and put it in order; what that is, is decided in `
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
+from deidentify.actions import Rule
 from deidentify.elements import Encoding, Piece, joined
+from deidentify.steps import Step
 
 Part = Piece | list[Piece]
+
+
+class Pending(NamedTuple):
+    """A DA that waits for the time that belongs to it; `place` is its position in `Frame.parts`."""
+
+    place: int
+    tag: int
+    raw: bytes
+    step: Step
+    rule: Rule
 
 
 class Frame:
@@ -19,18 +32,61 @@ class Frame:
     ----------
     encoding : Encoding
         Of what it holds.
-    dummy : bool
-        Whether it stands inside a sequence that becomes a dummy.
+    character_set : bytes
+        Raw SpecificCharacterSet in effect.
+    dummy : int
+        Whether it stands inside a sequence that becomes a dummy: 1, or 2 when not even known codes stay.
     tag, vr, undefined : int, bytes, bool
-        Of a sequence: its own tag and VR; whether its length is undefined, which also holds for an item.
+        Of a sequence: its own tag and VR; whether its length is undefined, which also holds for an item. The items of
+        a sequence have its tag too.
+
+    Attributes
+    ----------
+    creators : dict of int to str
+        Private creators by group and block byte (PS3.5 7.8.1); an empty one where two contradict each other.
+    codes : dict of int to bytes
+        Raw values of the attributes of a code, until it is complete (PS3.3 8).
+    concept : tuple of (str, str), optional
+        Coding scheme and value of the Concept Name that was met in this item (PS3.3 10.2).
+    dates, carries : list of Pending, dict of int to list of int
+        DAs that wait, and what the TMs of this item carried over midnight.
     """
 
-    __slots__ = ("codes", "dummy", "encoding", "last", "parts", "sorted", "tag", "undefined", "vr")
+    __slots__ = (
+        "carries",
+        "character_set",
+        "codes",
+        "concept",
+        "creators",
+        "dates",
+        "dummy",
+        "encoding",
+        "last",
+        "parts",
+        "sorted",
+        "tag",
+        "undefined",
+        "vr",
+    )
 
-    def __init__(self, encoding: Encoding, *, dummy: bool, tag: int = 0, vr: bytes = b"", undefined: bool = False):
-        self.encoding, self.dummy, self.tag, self.vr, self.undefined = encoding, dummy, tag, vr, undefined
+    def __init__(
+        self,
+        encoding: Encoding,
+        character_set: bytes,
+        *,
+        dummy: int,
+        tag: int = 0,
+        vr: bytes = b"",
+        undefined: bool = False,
+    ):
+        self.encoding, self.character_set, self.dummy = encoding, character_set, dummy
+        self.tag, self.vr, self.undefined = tag, vr, undefined
         self.parts: list[tuple[int, Part]] = []
+        self.creators: dict[int, str] = {}
         self.codes: dict[int, bytes] = {}
+        self.concept: tuple[str, str] | None = None
+        self.dates: list[Pending] = []
+        self.carries: dict[int, list[int]] = {}
         self.last = -1
         self.sorted = True
 
@@ -40,6 +96,10 @@ class Frame:
             self.sorted = False
         self.last = tag
         self.parts.append((tag, part))
+
+    def name_creator(self, block: int, name: str) -> None:
+        """Note who owns a private block; a block with two owners has none."""
+        self.creators[block] = name if self.creators.get(block, name) == name else ""
 
     def pieces(self) -> list[Piece]:
         """Return everything in the order of tags; of an element that is there twice the last one counts."""

@@ -36,6 +36,8 @@ class Identifiers:
     values : mapping of str to str
         For example ``PatientID``, ``PatientName``, ``AccessionNumber``, ``PatientBirthDate``, ``StudyDate``. An empty
         string empties the attribute.
+    date_shift_days : int, optional
+        By how many days the provider wants dates to be moved, where the recipe moves them. Times of day then stay.
 
     Raises
     ------
@@ -45,6 +47,7 @@ class Identifiers:
     """
 
     values: Mapping[str, str] = field(repr=False)
+    date_shift_days: int | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for keyword, value in self.values.items():

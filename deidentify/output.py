@@ -10,23 +10,14 @@ import os
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from deidentify.elements import Piece, joined
+from deidentify.elements import Made, Piece, joined
 from deidentify.errors import Refused
 from deidentify.source import Source
 
 _CHUNK = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """Size and SHA-256 of a file that was written."""
-
-    size: int
-    sha256: str
 
 
 class Sink(Protocol):
@@ -35,42 +26,66 @@ class Sink(Protocol):
     def write(self, data: bytes | memoryview, /) -> object: ...
 
 
-class _File:
-    """A file and its hash."""
+class Hashed:
+    """A sink that knows the size and the SHA-256 of what went through it."""
 
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
         self._hash = hashlib.sha256()
         self.size = 0
 
     def write(self, data: bytes | memoryview) -> None:
+        """Pass `data` on."""
         self._hash.update(data)
         self.size += len(data)
+        self._sink.write(data)
+
+    @property
+    def sha256(self) -> str:
+        """Of everything so far, in hexadecimal."""
+        return self._hash.hexdigest()
+
+
+class _File:
+    """A file descriptor that takes all that it is given."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def write(self, data: bytes | memoryview) -> None:
         view = memoryview(data)
         while view:
             view = view[os.write(self._fd, view) :]
 
-    def written(self) -> Written:
-        return Written(self.size, self._hash.hexdigest())
 
-
-def write(target: Path, head: bytes, pieces: Iterable[Piece], source: Source, *, deflated: bool = False) -> Written:
-    """Write `head` and `pieces` to the new file `target`; when that fails nothing is left of it.
+@contextmanager
+def created(target: Path) -> Iterator[Hashed]:
+    """Give a new file to write to; when that fails nothing is left of it.
 
     Raises
     ------
     OSError
         When the file is there already, or cannot be made or filled.
+    """
+    fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            yield Hashed(_File(fd))
+        finally:
+            os.close(fd)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+
+
+def write(sink: Sink, head: bytes, pieces: Iterable[Piece], source: Source, *, deflated: bool = False) -> None:
+    """Write `head` and `pieces`, the latter deflated if asked.
+
+    Raises
+    ------
     Refused
         ``truncated``, when the source became shorter meanwhile.
     """
-    with _created(target) as sink:
-        write_to(sink, head, pieces, source, deflated=deflated)
-        return sink.written()
-
-
-def write_to(sink: Sink, head: bytes, pieces: Iterable[Piece], source: Source, *, deflated: bool) -> None:
-    """Write `head` and `pieces`, the latter deflated if asked, to anything that has ``write``."""
     if not deflated:
         for block in _blocks(joined([head, *pieces]), source):
             sink.write(block)
@@ -84,31 +99,18 @@ def write_to(sink: Sink, head: bytes, pieces: Iterable[Piece], source: Source, *
         sink.write(b"\0")
 
 
-def copy(target: Path, source: Source) -> Written:
-    """Write the whole of `source` to the new file `target`, as it is."""
-    with _created(target) as sink:
-        for block in _stretch(source, 0, source.size):
-            sink.write(block)
-        return sink.written()
-
-
-@contextmanager
-def _created(target: Path) -> Iterator[_File]:
-    fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            yield _File(fd)
-        finally:
-            os.close(fd)
-    except BaseException:
-        target.unlink(missing_ok=True)
-        raise
+def copy(sink: Sink, source: Source) -> None:
+    """Write the whole of `source`, as it is."""
+    for block in _stretch(source, 0, source.size):
+        sink.write(block)
 
 
 def _blocks(pieces: Iterable[Piece], source: Source) -> Iterator[bytes | memoryview]:
     for piece in pieces:
         if isinstance(piece, bytes):
             yield piece
+        elif isinstance(piece, Made):
+            yield from piece.blocks(source)
         else:
             yield from _stretch(source, piece.offset, piece.length)
 

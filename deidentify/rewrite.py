@@ -1,32 +1,34 @@
-"""The rewriter: one pass over a data set that carries out the plan and copies what no rule acts on byte for byte.
+"""The rewriter: the second pass over a data set, which carries out the plan and copies what no rule acts on byte for byte.
 
-It decides nothing (see `deidentify.plan`), writes no file, and remembers what the leak check has to look for.
+It decides nothing (see `deidentify.plan`, and `deidentify.content` for codes), and writes no file. Whatever is not built
+as its attribute asks goes through the same doors: a sequence written as a value is opened, one that cannot be opened is
+dropped, a value that does not fit its VR does not stay.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 
-from deidentify.actions import CHARACTER_SET, DUMMY, DUMMY_IF_FILLED, EMPTY, KEEP, REMOVE, UID, UID_OF_KIND
+from deidentify.actions import DUMMY, DUMMY_IF_FILLED, EMPTY, KEEP, REMOVE, UID, Rule
 from deidentify.charset import known_character_set
-from deidentify.dictionary import vr_of
-from deidentify.dummies import CODE_TAGS, code, dummy, inside_dummy
-from deidentify.elements import Encoding, Piece, Stretch
+from deidentify.content import CONCEPT_NAME, VALUES, concept_of, concept_rule
+from deidentify.dictionary import TAGS
+from deidentify.elements import Encoding
 from deidentify.errors import Refused
+from deidentify.facts import PIXELS, Events, inner_walk
 from deidentify.frames import Frame, Part
-from deidentify.known import KNOWN
-from deidentify.plan import Plan
+from deidentify.replace import CONCEALED, INLINE, Replacer, piece
 from deidentify.source import Source
+from deidentify.steps import ACT, CODE, COPY, CREATOR, DROP, DROP_UID, FIRST_IN_BLOCK, NEST, PRIVATE, UNFIT, Step, Steps
 from deidentify.uids import UidMap
+from deidentify.values import Values
 from deidentify.walk import (
     ELEMENT,
     END_ITEM,
     END_SEQUENCE,
     FRAGMENTS,
-    HEADER,
     ITEM,
     PADDING,
-    PIXEL_DATA,
     SEQUENCE,
     UNDEFINED,
     Event,
@@ -34,12 +36,8 @@ from deidentify.walk import (
     Walk,
 )
 
-INLINE = 1 << 20
-LONGEST_KNOWN = 1 << 12
-LARGEST_UN_SEQUENCE = 1 << 24
-PIXELS = frozenset({0x7FE00008, 0x7FE00009, PIXEL_DATA})
-DIRECTORY_RECORDS = 0x00041220
-TOP = frozenset({0x00080005, 0x00080016, 0x00080018, 0x0020000D, 0x0020000E})
+LONGEST_CREATOR = 64
+_ICON = TAGS["IconImageSequence"]
 
 
 class Rewriter:
@@ -47,90 +45,93 @@ class Rewriter:
 
     Parameters
     ----------
-    plan : Plan
+    steps : Steps
         What to do.
     uids : UidMap
         How to replace UIDs.
+    values : Values
+        How to clean texts and move dates.
     little : bool
         Byte order of the object.
     limits : Limits
         When to refuse.
+    inner_pixels : bool
+        Whether pixel data inside of sequences, such as icons, stays where the plan keeps it.
 
     Attributes
     ----------
     actions : Counter
         How many elements each rule acted on.
-    top : dict of int to bytes
-        Raw original values of the elements in `TOP`.
-    known : set of (int, bytes)
-        Tag and raw value of what identifies the patient or others, from every depth.
     originals : set of bytes
         The UIDs that were replaced or removed.
-    is_dicomdir : bool
-        Whether it holds the records of a media directory.
     """
 
-    def __init__(self, plan: Plan, uids: UidMap, *, little: bool, limits: Limits) -> None:
-        self._plan, self._uids, self._little, self._limits = plan, uids, little, limits
+    def __init__(
+        self, steps: Steps, uids: UidMap, values: Values, *, little: bool, limits: Limits, inner_pixels: bool = True
+    ) -> None:
+        self._steps, self._limits, self._inner_pixels = steps, limits, inner_pixels
+        self._replacer = Replacer(steps, uids, values, inner_pixels=inner_pixels)
         self._encodings = {implicit: Encoding(implicit=implicit, little=little) for implicit in (False, True)}
         self.actions: Counter[str] = Counter()
-        self.top: dict[int, bytes] = {}
-        self.known: set[tuple[int, bytes]] = set()
-        self.originals: set[bytes] = set()
-        self.is_dicomdir = False
+        self.originals = self._replacer.originals
 
-    def dataset(self, walk: Walk) -> list[tuple[int, Part]]:
+    def dataset(self, events: Events, character_set: bytes) -> list[tuple[int, Part]]:
         """Return the elements of the rewritten top level, in the order of tags.
+
+        Parameters
+        ----------
+        events : Events
+            Of a whole data set.
+        character_set : bytes
+            Its raw SpecificCharacterSet.
 
         Raises
         ------
         Refused
             Whatever the walk refuses.
         """
-        root = Frame(self._encodings[walk.implicit], dummy=False)
-        self._run(walk, root)
+        root = Frame(self._encodings[events.walk.implicit], known_character_set(character_set), dummy=0)
+        self._run(events, events.walk, root)
+        self._replacer.finish(root)
         return sorted(dict(root.parts).items())
 
-    def _run(self, walk: Walk, root: Frame) -> None:
+    def _run(self, events: Events, walk: Walk, root: Frame) -> None:
         """Rebuild what `walk` finds inside `root`."""
         source = walk.source
-        read, plan, actions, known = source.read, self._plan, self.actions, self.known
+        read, steps, private, actions = source.read, self._steps, self._steps.private, self.actions
+        remember, finish = self._replacer.remember, self._replacer.finish
         frame, stack = root, list[Frame]()
         dropped = 0
-        for event in walk.events():
+        for event in events:
             kind, tag, vr, start, value, length = event
             if dropped:
                 if kind == ELEMENT:
-                    self._remember(source, tag, vr, value, length)
+                    if not tag & PRIVATE and ((step := steps[tag, vr]).do == DROP_UID or step.rule.action == UID):
+                        remember(source, value, length)
                 elif kind in (SEQUENCE, ITEM):
                     dropped += 1
                 elif kind in (END_ITEM, END_SEQUENCE):
                     dropped -= 1
             elif kind == ELEMENT:
-                rule = plan[tag]
-                action = rule.action
-                actions[rule.name] += 1
-                if tag in KNOWN and length <= LONGEST_KNOWN:
-                    known.add((tag, read(value, length)))
-                if not stack and tag in TOP and length <= LONGEST_KNOWN:
-                    self.top[tag] = read(value, length)
-                if action == REMOVE:
-                    if vr == b"UI" or (not vr and vr_of(tag) == "UI"):
-                        self._remember(source, tag, vr, value, length)
-                elif (
-                    action == KEEP
-                    and length <= INLINE
-                    and not (length & 1 or frame.dummy or rule.sequence or vr == b"UI" or tag in PIXELS)
-                    and (vr in HEADER or not vr)
-                ):
-                    if tag <= frame.last:
-                        frame.sorted = False
-                    frame.last = tag
-                    frame.parts.append((tag, read(start, value + length - start)))
+                if tag & PRIVATE and tag & 0xFFFF >= FIRST_IN_BLOCK:
+                    step = private[frame.creators.get(tag >> 8, ""), tag, vr]
                 else:
-                    part = self._acted(source, event, frame, walk.depth + len(stack) // 2)
-                    if part is not None:
-                        frame.add(tag, part)
+                    step = steps[tag, vr]
+                do, name, size, form, _, _, _ = step
+                actions[name] += 1
+                if do == DROP:
+                    continue
+                if do == COPY and length <= INLINE and not (length % size or frame.dummy):
+                    data = read(start, value + length - start)
+                    if form is None or form(data, value - start):
+                        if tag <= frame.last:
+                            frame.sorted = False
+                        frame.last = tag
+                        frame.parts.append((tag, data))
+                        continue
+                part = self._acted(source, event, frame, step, walk.depth + len(stack) // 2)
+                if part is not None:
+                    frame.add(tag, part)
             elif kind == SEQUENCE:
                 inner = self._sequence(event, frame)
                 if inner is None:
@@ -140,146 +141,112 @@ class Rewriter:
                     frame = inner
             elif kind == ITEM:
                 stack.append(frame)
-                frame = Frame(self._encodings[bool(tag)], dummy=frame.dummy, undefined=length == UNDEFINED)
+                frame = Frame(
+                    self._encodings[bool(tag)],
+                    frame.character_set,
+                    dummy=frame.dummy,
+                    tag=frame.tag,
+                    undefined=length == UNDEFINED,
+                )
             elif kind == END_ITEM:
                 item, frame = frame, stack.pop()
-                self._finish_codes(item)
+                if item.tag == CONCEPT_NAME:
+                    frame.concept = concept_of(item.codes)
+                finish(item)
                 pieces = item.encoding.item(item.pieces(), undefined=item.undefined)
                 frame.parts.append((0, pieces[0] if len(pieces) == 1 else pieces))
             elif kind == END_SEQUENCE:
                 sequence, frame = frame, stack.pop()
-                encoding = frame.encoding
-                frame.add(
-                    sequence.tag,
-                    encoding.sequence(sequence.tag, sequence.vr, sequence.pieces(), undefined=sequence.undefined),
-                )
+                self._close(frame, sequence)
             elif kind == FRAGMENTS:
                 self._fragments(source, event, frame)
             elif kind == PADDING:
                 actions["padding"] += 1
 
+    def _step(self, frame: Frame, tag: int, vr: bytes) -> Step:
+        if tag & PRIVATE and tag & 0xFFFF >= FIRST_IN_BLOCK:
+            return self._steps.private[frame.creators.get(tag >> 8, ""), tag, vr]
+        return self._steps[tag, vr]
+
     def _sequence(self, event: Event, frame: Frame) -> Frame | None:
         """Return what the items of a sequence go into, or None when nothing stays of them."""
         _, tag, vr, _, _, length = event
-        self.is_dicomdir |= tag == DIRECTORY_RECORDS
-        rule = self._plan[tag]
-        self.actions[rule.name] += 1
-        if rule.action == REMOVE or not rule.sequence:
+        step = self._step(frame, tag, vr)
+        self.actions[step.name] += 1
+        if step.do != NEST:
+            return None
+        return self._opened(tag, vr or b"SQ", self._rule(step, frame, tag), frame, undefined=length == UNDEFINED)
+
+    def _opened(self, tag: int, vr: bytes, rule: Rule, frame: Frame, *, undefined: bool) -> Frame | None:
+        if rule.action == REMOVE or (tag == _ICON and not self._inner_pixels):
             return None
         if rule.action == EMPTY:
             frame.add(tag, frame.encoding.element(tag, b"SQ", b""))
             return None
-        in_dummy = frame.dummy or rule.action in (DUMMY, DUMMY_IF_FILLED)
-        return Frame(frame.encoding, dummy=in_dummy, tag=tag, vr=vr or b"SQ", undefined=length == UNDEFINED)
+        replaced = rule.action in (DUMMY, DUMMY_IF_FILLED)
+        inner = max(frame.dummy, replaced * (CONCEALED if tag in VALUES else 1))
+        return Frame(frame.encoding, frame.character_set, dummy=inner, tag=tag, vr=vr, undefined=undefined)
+
+    def _close(self, frame: Frame, sequence: Frame) -> None:
+        """Put a sequence that is complete into what it belongs to."""
+        tag = sequence.tag
+        if tag == CONCEPT_NAME:
+            frame.concept = sequence.concept
+        pieces = frame.encoding.sequence(tag, sequence.vr, sequence.pieces(), undefined=sequence.undefined)
+        frame.add(tag, pieces)
+
+    def _opaque_sequence(self, source: Source, event: Event, frame: Frame, step: Step, depth: int) -> None:
+        """Rewrite a sequence that is written as a value (PS3.5 6.2.2); under a VR of its own nothing stays."""
+        _, tag, vr, _, value, length = event
+        if vr not in (b"UN", b""):
+            return
+        sequence = self._opened(tag, vr or b"SQ", self._rule(step, frame, tag), frame, undefined=False)
+        if sequence is None:
+            return
+        if length:
+            walk = inner_walk(source, value, length, depth, self._limits)
+            if walk is None:
+                return
+            sequence.encoding = self._encodings[True]
+            try:
+                self._run(Events(walk), walk, sequence)
+            except Refused:
+                return
+        self._close(frame, sequence)
+
+    def _rule(self, step: Step, frame: Frame, tag: int) -> Rule:
+        if frame.concept is not None and tag in VALUES:
+            return concept_rule(self._steps.plan, frame.concept, tag, step.rule)
+        return step.rule
 
     def _fragments(self, source: Source, event: Event, frame: Frame) -> None:
-        """Pass on, replace or drop an element that is made of fragments."""
+        """Pass on pixel data that is made of fragments (PS3.5 A.4); nothing else can be."""
         _, tag, vr, start, value, length = event
-        rule = self._plan[tag]
-        self.actions[rule.name] += 1
-        if rule.sequence:
-            return
-        if rule.action == KEEP and (tag in PIXELS or not frame.dummy):
-            frame.add(tag, _piece(source, start, value + length - start, tag in PIXELS))
-        elif rule.action in (DUMMY, DUMMY_IF_FILLED):
-            frame.add(tag, self._written(frame, tag, vr, dummy(tag, self._vr(tag, vr))))
-        elif rule.action == EMPTY:
-            frame.add(tag, self._written(frame, tag, vr, b""))
+        step = self._step(frame, tag, vr)
+        self.actions[step.name] += 1
+        if tag in PIXELS:
+            if step.rule.action == KEEP and (self._inner_pixels or not frame.tag):
+                frame.add(tag, piece(source, start, value + length - start, pixels=True))
+        elif step.do not in (NEST, DROP, DROP_UID):
+            part = self._replacer.nothing(frame, tag, step, step.rule)
+            if part is not None:
+                frame.add(tag, part)
 
-    def _acted(self, source: Source, event: Event, frame: Frame, depth: int) -> Part | None:
-        """Return what an element becomes, or None when nothing stays of it."""
-        _, tag, vr, start, value, length = event
-        rule = self._plan[tag]
-        action = rule.action
-        if vr and vr not in HEADER:
-            return None
-        if rule.sequence:
-            return self._opaque_sequence(source, event, frame, depth)
-        if action == UID or (action == KEEP and vr == b"UI" and vr_of(tag) != "UI"):
-            if length > LONGEST_KNOWN * 16:
-                return None
-            replaced = self._uids.replaced(source.read(value, length), self.originals)
-            return frame.encoding.element(tag, b"UI", replaced)
-        if action == UID_OF_KIND:
-            kind = self._uids.kind(source.read(value, min(length, LONGEST_KNOWN)), self.originals)
-            return frame.encoding.element(tag, b"UI", kind)
-        if action == EMPTY:
-            return self._written(frame, tag, vr, b"")
-        if action == DUMMY:
-            return self._written(frame, tag, vr, dummy(tag, self._vr(tag, vr)))
-        if action == DUMMY_IF_FILLED:
-            filled = source.read(value, min(length, LONGEST_KNOWN)).strip(b"\0 ")
-            return self._written(frame, tag, vr, dummy(tag, self._vr(tag, vr)) if filled else b"")
-        if action == CHARACTER_SET:
-            return self._written(frame, tag, vr, known_character_set(source.read(value, min(length, LONGEST_KNOWN))))
-        if frame.dummy and tag not in PIXELS:
-            return self._inside_dummy(source, event, frame)
-        if tag in PIXELS or length > INLINE:
-            header, padding = frame.encoding.header(tag, vr, length + length % 2), b"\0" * (length % 2)
-            return [header, _piece(source, value, length, tag in PIXELS), padding]
-        return frame.encoding.element(tag, vr, source.read(value, length))
-
-    def _inside_dummy(self, source: Source, event: Event, frame: Frame) -> Part | None:
+    def _acted(self, source: Source, event: Event, frame: Frame, step: Step, depth: int) -> Part | None:
+        """Return what an element becomes, or None when nothing stays of it or it waits for the end of its item."""
         _, tag, vr, _, value, length = event
-        if length > INLINE:
-            return None
-        raw = source.read(value, length)
-        if tag in CODE_TAGS:
-            frame.codes[tag] = raw
-            return None
-        name = self._vr(tag, vr)
-        kept = inside_dummy(name, raw)
-        return None if kept is None else self._written(frame, tag, vr, kept)
-
-    def _finish_codes(self, item: Frame) -> None:
-        if item.codes:
-            for tag, value in code(item.codes).items():
-                item.add(tag, self._written(item, tag, b"", value))
-
-    def _opaque_sequence(self, source: Source, event: Event, frame: Frame, depth: int) -> Part | None:
-        """Rewrite a sequence that is written as UN with a length (PS3.5 6.2.2); under any other VR nothing stays."""
-        _, tag, vr, _, value, length = event
-        action = self._plan[tag].action
-        if action == EMPTY:
-            return frame.encoding.element(tag, b"SQ", b"")
-        if vr != b"UN" or action == REMOVE or length > LARGEST_UN_SEQUENCE:
-            return None
-        if not self._little or depth + 1 >= self._limits.depth:
-            return None
-        inner = Source.of_bytes(source.read(value, length))
-        walk = Walk(inner, 0, length, implicit=True, little=True, limits=self._limits, items=True, depth=depth + 1)
-        sequence = Frame(
-            self._encodings[True], dummy=frame.dummy or action in (DUMMY, DUMMY_IF_FILLED), tag=tag, vr=b"UN"
-        )
-        try:
-            self._run(walk, sequence)
-        except Refused:
-            return None
-        return frame.encoding.sequence(tag, vr, sequence.pieces(), undefined=False)
-
-    def _remember(self, source: Source, tag: int, vr: bytes, value: int, length: int) -> None:
-        """Note what a removed element tells about the patient."""
-        if length > LONGEST_KNOWN:
-            return
-        if tag in KNOWN:
-            self.known.add((tag, source.read(value, length)))
-        elif self._plan[tag].action == UID:
-            self._uids.replaced(source.read(value, length), self.originals)
-
-    def _written(self, frame: Frame, tag: int, vr: bytes, value: bytes) -> bytes:
-        return frame.encoding.element(tag, self._vr(tag, vr).encode("ascii"), value)
-
-    @staticmethod
-    def _vr(tag: int, vr: bytes) -> str:
-        """Return the dictionary's VR, or the one written where the dictionary leaves a choice."""
-        names = vr_of(tag).split(" or ")
-        written = vr.decode("ascii")
-        return written if written in names else names[0]
-
-
-def _piece(source: Source, offset: int, length: int, pixels: bool) -> Piece:
-    """Return a stretch of a file to be copied later; what is in memory already is taken as it is.
-
-    All pixel data passes here and nowhere else, so this is where a rule for pixels would act.
-    """
-    return source.read(offset, length) if source.fd < 0 else Stretch(offset, length, pixels)
+        do = step.do
+        if do in (ACT, COPY, UNFIT):
+            rule = step.rule if frame.concept is None else self._rule(step, frame, tag)
+            return self._replacer.element(source, event, frame, step, rule)
+        if do == NEST:
+            self._opaque_sequence(source, event, frame, step, depth)
+        elif do == DROP_UID:
+            self._replacer.remember(source, value, length)
+        elif do == CREATOR:
+            if length <= LONGEST_CREATOR:
+                creator = source.read(value, length).strip(b"\0 ").decode("latin-1")
+                frame.name_creator((tag >> 16) << 8 | tag & 0xFF, creator)
+        elif do == CODE and length <= INLINE:
+            frame.codes[tag] = source.read(value, length)
+        return None

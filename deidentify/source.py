@@ -40,13 +40,13 @@ class Source:
         The whole content, for data that is already in memory.
     """
 
-    __slots__ = ("base", "buffer", "fd", "size")
+    __slots__ = ("_first", "base", "buffer", "fd", "size")
 
     def __init__(self, fd: int, size: int, memory: bytes = b"") -> None:
         self.fd = fd
         self.size = size
         self.base = 0
-        self.buffer = memory if fd < 0 else os.pread(fd, FIRST, 0)
+        self.buffer = self._first = memory if fd < 0 else os.pread(fd, FIRST, 0)
 
     @classmethod
     def of_bytes(cls, data: bytes) -> Source:
@@ -60,8 +60,12 @@ class Source:
             self.base = offset
         return self.buffer
 
+    def rewind(self) -> None:
+        """Move the window back to the start, without reading again."""
+        self.buffer, self.base = self._first, 0
+
     def read(self, offset: int, length: int) -> bytes:
-        """Return exactly `length` bytes; the window stays where it is.
+        """Return exactly `length` bytes; the window follows one who reads small values one after the other.
 
         Raises
         ------
@@ -71,6 +75,10 @@ class Source:
         at = offset - self.base
         if at >= 0 and at + length <= len(self.buffer):
             return self.buffer[at : at + length]
+        if 0 <= at < len(self.buffer) + NEXT and length <= NEXT >> 1 and self.fd >= 0:
+            block = self.window(offset)
+            if length <= len(block):
+                return block[:length]
         data = b"" if self.fd < 0 else os.pread(self.fd, length, offset)
         while self.fd >= 0 and len(data) < length:
             more = os.pread(self.fd, length - len(data), offset + len(data))

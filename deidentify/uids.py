@@ -14,7 +14,7 @@ from pydicom._uid_dict import UID_dictionary
 from deidentify.errors import Refused
 
 SHORTEST_KEY = 16
-_REMEMBERED = 1 << 16
+_REMEMBERED, _LONGEST_REMEMBERED = 1 << 16, 1 << 8
 _UIDS = re.compile(rb"[0-9.]{1,64}(\\[0-9.]{1,64})*[\0 ]?|")
 _WELL_KNOWN = frozenset(UID_dictionary)
 
@@ -43,6 +43,7 @@ class UidMap:
             raise Refused("bad-key", f"The key has to be at least {SHORTEST_KEY} bytes long.")
         self._key = derived(key, "uid")
         self._seen: dict[str, str] = {}
+        self._values: dict[bytes, tuple[bytes, frozenset[bytes]]] = {}
         self.key_id = derived(key, "key-id").hex()[:16]
 
     def replacement(self, original: str) -> str:
@@ -66,7 +67,18 @@ class UidMap:
 
     def replaced(self, raw: bytes, originals: set[bytes]) -> bytes:
         """Return a raw UI value with each of its UIDs replaced, padded; those replaced are added to `originals`."""
-        uids = []
+        found = self._values.get(raw)
+        if found is None:
+            found = self._replaced(raw)
+            if len(self._values) >= _REMEMBERED:
+                self._values.clear()
+            if len(raw) <= _LONGEST_REMEMBERED:
+                self._values[raw] = found
+        originals.update(found[1])
+        return found[0]
+
+    def _replaced(self, raw: bytes) -> tuple[bytes, frozenset[bytes]]:
+        uids, originals = [], set()
         for part in raw.split(b"\\"):
             original = part.strip(b"\0 \t\r\n")
             if not original:
@@ -77,4 +89,4 @@ class UidMap:
                 originals.add(original)
             uids.append(new)
         value = "\\".join(uids).encode()
-        return value + b"\0" if len(value) % 2 else value
+        return value + b"\0" * (len(value) % 2), frozenset(originals)

@@ -103,6 +103,7 @@ class Walk:
             ``truncated``, ``trailing-bytes``, ``malformed``, ``too-deep`` or ``too-many-elements``.
         """
         source, little = self.source, self.little
+        self.elements = self.items = 0
         explicit_header = Struct("<HH2sH" if little else ">HH2sH").unpack_from
         short_header = Struct("<HHL" if little else ">HHL").unpack_from
         long_length = Struct("<L" if little else ">L").unpack_from
@@ -142,7 +143,7 @@ class Walk:
                     if length != UNDEFINED and value + length > end:
                         self._refuse_overrun(end)
                     stack.append((implicit, in_items, end, undefined))
-                    if implicit and not self.implicit:
+                    if implicit and (self.in_items or not self.implicit):
                         implicit = not self._explicit_at(value)
                     in_items, undefined = False, length == UNDEFINED
                     if not undefined:

@@ -9,6 +9,7 @@ wants() { # program package: adds the package when the program is nowhere to be 
 }
 wants Orthanc orthanc
 wants storescp dcmtk
+wants dciodvfy dicom3tools
 wants redis-server redis-server
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
 wants chromium chromium

@@ -5,13 +5,13 @@ from pathlib import Path
 import pydicom.data
 import pytest
 
-from deidentify import Deidentifier, Identifiers, Recipe
-from tests.deidentify.objects import IDENTIFIERS, KEY
+from deidentify import Deidentifier, Identifiers
+from tests.deidentify.objects import BASIC, IDENTIFIERS, KEY
 
 
 @pytest.fixture(scope="session")
 def engine() -> Deidentifier:
-    return Deidentifier(Recipe.load("basic"), KEY)
+    return Deidentifier(BASIC, KEY)
 
 
 @pytest.fixture

@@ -1,19 +1,24 @@
 """Objects to try the library on: pydicom's own files, and small ones built element by element."""
 
 import struct
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pydicom
 
-from deidentify import Structure
+from deidentify import Recipe, Structure
 from deidentify.dictionary import TAGS
 from deidentify.elements import Encoding
 from deidentify.errors import Refused
 from deidentify.gate import read_structure
+from deidentify.recipe import PixelPolicy
 from deidentify.source import Source
 from deidentify.walk import ELEMENT, END_SEQUENCE, ITEM, SEQUENCE, Limits, Walk
 
 KEY = bytes(range(32))
+# The Basic Profile that leaves pixels alone: what is done to them is tried where it is what is asked about.
+BASIC = replace(Recipe.load("basic"), pixels=PixelPolicy())
 IDENTIFIERS = {
     "PatientID": "PSEUDO-1",
     "PatientName": "PSEUDO^ONE",
@@ -94,3 +99,12 @@ def structure_or_code(path: Path) -> Structure | str:
         return read_structure(path)
     except Refused as refused:
         return refused.code
+
+
+def code_of(action: Callable[[], object]) -> str:
+    """Return the code with which `action` refuses, or an empty string."""
+    try:
+        action()
+    except Refused as refused:
+        return refused.code
+    return ""

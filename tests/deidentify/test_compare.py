@@ -33,7 +33,7 @@ def test_each_element_is_shown_with_its_rule(engine: Deidentifier, identifiers: 
         return change.before, change.after, change.rule, change.kind
 
     uid = engine.uid("1.2.826.0.1.3.4.5")
-    assert shown("Modality") == ("CT", "CT", "keep", "kept")
+    assert shown("Modality") == ("CT", "CT", "technical", "kept")
     assert shown("PatientName") == ("Grunwald^Ottilie", "PSEUDO^ONE", "identifier", "changed")
     assert shown("PatientBirthDate") == ("19370412", "", "E.1-1:Z", "emptied")
     assert shown("PatientAddress") == ("Elm Street 5", "", "E.1-1:X", "removed")

@@ -2,9 +2,7 @@
 
 import hashlib
 import subprocess
-import sys
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -23,7 +21,6 @@ from tests.deidentify.objects import (
     FOLDER,
     IDENTIFIERS,
     KEY,
-    LITTLE,
     MINIMAL,
     Elements,
     encoded,
@@ -125,29 +122,6 @@ def test_dcmtk_reads_every_output_without_a_complaint(
     )
     assert dump.returncode == 0
     assert dump.stderr == ""
-
-
-def test_two_processes_write_the_same_bytes(engine: Deidentifier, identifiers: Identifiers, tmp_path: Path) -> None:
-    here = [engine.file(path, tmp_path / str(number), identifiers).sha256 for number, path in enumerate(RELEASABLE)]
-    program = """
-import sys, tempfile, pathlib
-from deidentify import *
-from tests.deidentify.objects import KEY, IDENTIFIERS
-engine, folder = Deidentifier(Recipe.load("basic"), KEY), pathlib.Path(tempfile.mkdtemp())
-for number, path in reversed(list(enumerate(sys.stdin.read().splitlines()))):
-    print(number, engine.file(path, folder / str(number), Identifiers(IDENTIFIERS)).sha256)
-"""
-    there = subprocess.run(
-        [sys.executable, "-c", program],
-        input="\n".join(map(str, RELEASABLE)),
-        env={"PYTHONHASHSEED": "12345", "PYTHONPATH": str(Path.cwd())},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    hashes = dict(line.split() for line in there.stdout.splitlines())
-    assert [hashes[str(number)] for number in range(len(here))] == here
 
 
 def test_references_still_resolve(engine: Deidentifier, identifiers: Identifiers, tmp_path: Path) -> None:
@@ -357,42 +331,3 @@ def test_un_sequences_are_cleaned_like_any_other(
         assert b"1.2.826.0.1.9.9.9" not in output
         assert engine.uid("1.2.826.0.1.9.9.9").encode() in output
         assert b"120 " in output
-
-
-def test_memory_stays_flat_and_big_pixel_data_is_copied(
-    engine: Deidentifier, identifiers: Identifiers, tmp_path: Path
-) -> None:
-    source, target = tmp_path / "source", tmp_path / "target"
-    length = 300_000_000
-    head = part10(encoded(MINIMAL) + b"\xe0\x7f\x10\x00OW\0\0" + length.to_bytes(4, "little"), LITTLE)
-    with source.open("wb") as file:
-        file.write(head)
-        file.truncate(len(head) + length)
-    program = f"""
-import resource, sys
-from deidentify import *
-engine = Deidentifier(Recipe.load("basic"), bytes(32))
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-engine.file({str(source)!r}, {str(target)!r}, Identifiers({{"PatientID": "P"}}))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
-"""
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
-    assert int(run.stdout) < 20_000, "kilobytes"
-    assert target.stat().st_size > length
-    target.unlink()
-    source.unlink()
-
-
-def test_one_engine_serves_several_threads(engine: Deidentifier, identifiers: Identifiers, tmp_path: Path) -> None:
-    alone = [
-        engine.file(path, tmp_path / f"alone-{number}", identifiers).sha256 for number, path in enumerate(RELEASABLE)
-    ]
-    shared = Deidentifier(Recipe.load("basic"), KEY)
-    with ThreadPoolExecutor(8) as pool:
-        together = list(
-            pool.map(
-                lambda job: shared.file(job[1], tmp_path / f"together-{job[0]}", identifiers).sha256,
-                enumerate(RELEASABLE),
-            )
-        )
-    assert together == alone

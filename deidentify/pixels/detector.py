@@ -1,0 +1,157 @@
+"""The text detector: PP-OCR's detection network over tiles of a picture, at several sizes, upright and turned.
+
+It says where text is, never what it says; which pictures it sees is decided in `deidentify.pixels.search`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from deidentify.pixels.boxes import Box
+from deidentify.pixels.network import DETECTION, RECOGNITION, Map, Picture, characters, resized, run
+
+_TILE, _OVERLAP, _STEP = 448, 96, 32
+_CELL = 4
+_THRESHOLD, _CERTAIN = 0.25, 0.5
+_LARGE, _SMALL = 1024, 400
+_MARGIN, _WIDEST_MARGIN = 3, 24
+# What an edge is, as a part of the range of grey in a box, and how many pairs of neighbours are one where text is.
+_EDGE, _EDGES = 0.2, 0.035
+_LINE, _LONGEST_LINE = 48, 960
+_READABLE, _LETTERS = 0.5, 2
+
+
+def text_boxes(picture: Picture) -> list[Box]:
+    """Return where text is in a picture of rows by columns, or rows by columns by red, green and blue.
+
+    Raises
+    ------
+    Refused
+        ``pixels-undecided``, when the detector is not installed.
+    """
+    if picture.min() == picture.max():
+        return []
+    columns = picture.shape[1]
+    boxes: list[Box] = []
+    turned = np.rot90(picture)
+    for scale in _scales(*picture.shape[:2]):
+        boxes += _found(picture, scale)
+        boxes += [Box(columns - box.bottom, box.x, box.height, box.width) for box in _found(turned, scale)]
+    return boxes
+
+
+def _scales(rows: int, columns: int) -> tuple[float, ...]:
+    """Return at which sizes to look: the network knows letters of 10 to 60 rows."""
+    longest = max(rows, columns)
+    if longest > _LARGE:
+        return (1.0, 0.5, 0.25)
+    return (3.0, 2.0, 1.0) if longest <= _SMALL else (2.0, 1.0, 0.5)
+
+
+def _found(picture: Picture, scale: float) -> list[Box]:
+    """Return what the network finds at one size, in pixels of the picture, with the margin that it leaves around."""
+    rows, columns = picture.shape[:2]
+    cells = _cells(resized(picture, max(round(rows * scale), 1), max(round(columns * scale), 1)))
+    boxes = []
+    for top, left, bottom, right in _islands(cells):
+        size = _CELL / scale
+        margin = round(min(min(bottom - top, right - left) * size / 2, _WIDEST_MARGIN) + _MARGIN)
+        x, y = int(left * size), int(top * size)
+        box = Box(x, y, -int(-right * size // 1) - x, -int(-bottom * size // 1) - y).grown(margin)
+        box = box.clipped(columns, rows)
+        inside = picture[box.y : box.bottom, box.x : box.right]
+        if inside.size and (_has_edges(inside) or _is_readable(inside)):
+            boxes.append(box)
+    return boxes
+
+
+def _has_edges(inside: Picture) -> bool:
+    """Tell whether neighbours differ as in letters; smooth anatomy that looks like one has no such pairs."""
+    levels = [inside[..., at] for at in range(inside.shape[2])] if inside.ndim == 3 else [inside]
+    for level in levels:
+        value = level.astype(np.int16)
+        least = (int(value.max()) - int(value.min()) + 1) * _EDGE
+        across, down = np.abs(np.diff(value, axis=1)), np.abs(np.diff(value, axis=0))
+        pairs = across.size + down.size
+        if pairs and int((across > least).sum()) + int((down > least).sum()) > _EDGES * pairs:
+            return True
+    return False
+
+
+def _is_readable(inside: Picture) -> bool:
+    """Tell whether the recognition network reads letters in a box, whichever way it is turned."""
+    for turns in range(4):
+        line = np.rot90(inside, turns)
+        width = min(max(round(line.shape[1] * _LINE / line.shape[0]), 16), _LONGEST_LINE)
+        chances = run(RECOGNITION, resized(line, _LINE, width))[0]
+        best, places = chances.max(axis=1), chances.argmax(axis=1)
+        known = characters()
+        letters = [
+            float(chance)
+            for chance, place, before in zip(best, places, [0, *places[:-1]], strict=True)
+            if place and place != before and known[place].strip()
+        ]
+        if len(letters) >= _LETTERS and sum(letters) >= _READABLE * len(letters):
+            return True
+    return False
+
+
+def _cells(picture: Picture | Map) -> Map:
+    """Return the probability of text in each square of `_CELL` pixels."""
+    rows, columns = picture.shape[:2]
+    result = np.zeros((-(-rows // _CELL), -(-columns // _CELL)), np.float32)
+    for top in _starts(rows):
+        for left in _starts(columns):
+            tile = picture[top : top + _TILE, left : left + _TILE]
+            down, across = -tile.shape[0] % _STEP, -tile.shape[1] % _STEP
+            padded: Map = np.pad(tile.astype(np.float32), ((0, down), (0, across), (0, 0))[: tile.ndim], mode="edge")
+            found = run(DETECTION, padded)[0, 0]
+            height, width = found.shape
+            found = found.reshape(height // _CELL, _CELL, width // _CELL, _CELL).max(axis=(1, 3))
+            into = result[top // _CELL : (top + _TILE) // _CELL, left // _CELL : (left + _TILE) // _CELL]
+            np.maximum(into, found[: into.shape[0], : into.shape[1]], out=into)
+    return result
+
+
+def _starts(length: int) -> list[int]:
+    """Return where tiles start so that they cover `length` pixels and overlap."""
+    return [0, *range(_TILE - _OVERLAP, length - _OVERLAP, _TILE - _OVERLAP)] if length > _TILE else [0]
+
+
+def _islands(cells: Map) -> list[tuple[int, int, int, int]]:
+    """Return top, left, bottom and right of what hangs together above the threshold and is certain somewhere."""
+    mask = cells > _THRESHOLD
+    parent: list[int] = []
+    extent: list[list[int]] = []
+    certain: list[bool] = []
+
+    def root(label: int) -> int:
+        while parent[label] != label:
+            parent[label] = label = parent[parent[label]]
+        return label
+
+    before: list[tuple[int, int, int]] = []
+    for row in np.flatnonzero(mask.any(axis=1)).tolist():
+        edges = np.flatnonzero(np.diff(np.concatenate(([0], mask[row].view(np.int8), [0])))).tolist()
+        here: list[tuple[int, int, int]] = []
+        for left, right in zip(edges[::2], edges[1::2], strict=True):
+            label = len(parent)
+            parent.append(label)
+            extent.append([row, left, row + 1, right])
+            certain.append(bool((cells[row, left:right] > _CERTAIN).any()))
+            for other_left, other_right, other in before:
+                if extent[other][2] >= row and other_left <= right and left <= other_right:
+                    old, new = root(other), root(label)
+                    if old != new:
+                        parent[old] = new
+            here.append((left, right, label))
+        before = here
+    joined: dict[int, list[int]] = {}
+    sure: set[int] = set()
+    for label, (top, left, bottom, right) in enumerate(extent):
+        at = root(label)
+        whole = joined.setdefault(at, [top, left, bottom, right])
+        whole[:] = min(whole[0], top), min(whole[1], left), max(whole[2], bottom), max(whole[3], right)
+        if certain[label]:
+            sure.add(at)
+    return [(top, left, bottom, right) for at, (top, left, bottom, right) in joined.items() if at in sure]

@@ -1,0 +1,142 @@
+"""Text that is drawn into real images is found and blanked, however it is stored; images without text stay untouched."""
+
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+
+from deidentify.errors import Refused
+from deidentify.pixels import SEARCH, Decision, cleaned, decide, network, overlay_has_text, series_boxes
+from deidentify.pixels.search import search
+from deidentify.recipe.policies import PixelPolicy
+from tests.deidentify.objects import FOLDER
+from tests.deidentify.pictures import decoded, drawn, inside, lettering, native_file, pixels_of, rebuilt
+
+NAME = "KOWALSKA^A 1957"
+LOOK = Decision(SEARCH)
+
+
+def slice_of_a_head() -> np.ndarray:
+    """A part of 160 by 256 of a CT slice, without any text, -2000 to 1896."""
+    whole = pydicom.dcmread(FOLDER / "J2K_pixelrep_mismatch.dcm").pixel_array
+    return np.ascontiguousarray(whole[352:, 128:384].astype(np.int16))
+
+
+def test_an_image_without_text_is_not_touched() -> None:
+    with pixels_of(FOLDER / "J2K_pixelrep_mismatch.dcm") as (pixels, facts, _):
+        done = cleaned(pixels, facts, LOOK)
+    assert (done.pieces, done.boxes, done.searched) == (None, (), True)
+
+
+@pytest.mark.parametrize(
+    ("size", "value", "photometric", "turned"),
+    [
+        (10, 1896, "MONOCHROME2", 0),
+        (20, 300, "MONOCHROME2", 0),
+        (14, -2000, "MONOCHROME1", 1),
+        (22, 900, "MONOCHROME2", 2),
+    ],
+)
+def test_text_in_a_signed_slice_is_gone(tmp_path: Path, size: int, value: int, photometric: str, turned: int) -> None:
+    clean = np.rot90(slice_of_a_head(), -turned)
+    frame, mask = drawn(np.maximum(clean, -1000), NAME, (118, 12), size, value)
+    frame, mask = np.ascontiguousarray(np.rot90(frame, turned)), np.rot90(mask, turned)
+    rows, columns = frame.shape
+    common = {"Rows": rows, "Columns": columns, "BitsStored": 16, "HighBit": 15, "PixelRepresentation": 1}
+    path = native_file(tmp_path, "J2K_pixelrep_mismatch.dcm", frame, PhotometricInterpretation=photometric, **common)
+    with pixels_of(path) as (pixels, facts, _):
+        done = cleaned(pixels, facts, LOOK)
+        after = decoded(rebuilt(path, done, pixels.source))[0]
+    blanked = inside(done, rows, columns)
+    assert blanked[mask].all()
+    assert (after[~blanked] == frame[~blanked]).all()
+    assert (after[blanked] == (frame.max() if photometric == "MONOCHROME1" else frame.min())).all()
+    assert search([after], 1) == ()
+
+
+def test_text_is_found_beside_values_that_are_out_of_all_range(tmp_path: Path) -> None:
+    frame, mask = drawn(slice_of_a_head(), NAME, (118, 12), 16, 700)
+    frame[0, 0] = 32767
+    boxes = inside_of(search([frame], 1), *frame.shape)
+    assert boxes[mask].all()
+
+
+def inside_of(boxes: tuple[tuple[int, int, int, int], ...], rows: int, columns: int) -> np.ndarray:
+    mask = np.zeros((rows, columns), bool)
+    for x, y, width, height in boxes:
+        mask[y : y + height, x : x + width] = True
+    return mask
+
+
+@pytest.mark.parametrize("name", ["examples_rgb_color.dcm", "examples_palette.dcm"])
+def test_the_text_of_an_ultrasound_is_gone_although_its_header_says_there_is_none(tmp_path: Path, name: str) -> None:
+    ds = pydicom.dcmread(FOLDER / name)
+    ds.BurnedInAnnotation = "NO"
+    ds.save_as(tmp_path / name)
+    with pixels_of(tmp_path / name) as (pixels, facts, values):
+        decision = decide(facts, PixelPolicy(mode="clean"), values)
+        assert decision.kind == SEARCH
+        done = cleaned(pixels, facts, decision)
+        after = decoded(rebuilt(tmp_path / name, done, pixels.source))
+    before = decoded(ds)
+    mask = inside(done, facts.rows, facts.columns)
+    assert (before[:, ~mask] == after[:, ~mask]).all()
+    # where people see the hospital, the device, the date and the settings in these two images
+    places = {
+        "examples_rgb_color.dcm": [(12, 8, 85), (20, 8, 45), (180, 125, 180), (229, 202, 308)],
+        "examples_palette.dcm": [(16, 12, 74), (16, 670, 772), (43, 100, 264), (43, 670, 780), (246, 14, 74)],
+    }
+    for row, left, right in places[name]:
+        assert mask[row, left:right].all(), (row, left, right)
+
+
+def test_text_on_one_frame_of_many_is_blanked_in_all(tmp_path: Path) -> None:
+    head = slice_of_a_head()[64:]
+    frames = np.stack([np.roll(head, shift, axis=1) for shift in range(7)])
+    frames[5], mask = drawn(frames[5], NAME, (60, 20), 12, 1800)
+    common = {"Rows": 96, "Columns": 256, "BitsStored": 16, "HighBit": 15, "NumberOfFrames": 7}
+    path = native_file(tmp_path, "J2K_pixelrep_mismatch.dcm", frames, **common)
+    with pixels_of(path) as (pixels, facts, _):
+        done = cleaned(pixels, facts, LOOK)
+        after = decoded(rebuilt(path, done, pixels.source))
+    assert (after[:, mask] == frames.min()).all()
+
+
+def test_faint_text_of_a_series_is_found_over_its_images(tmp_path: Path) -> None:
+    paths = []
+    masks = None
+    for number in range(3):
+        frame, masks = drawn(np.maximum(slice_of_a_head(), -1000), NAME, (118, 12), 14, 500 + 300 * number)
+        common = {"Rows": 160, "Columns": 256, "BitsStored": 16, "HighBit": 15}
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        paths.append(native_file(folder, "J2K_pixelrep_mismatch.dcm", frame, **common))
+    with (
+        pixels_of(paths[0]) as (one, facts, _),
+        pixels_of(paths[1]) as (two, _, _),
+        pixels_of(paths[2]) as (three, _, _),
+    ):
+        found = series_boxes([(one, facts), (two, facts), (three, facts)])
+    assert inside_of(found[256, 160], 160, 256)[masks].all()
+
+
+def test_text_in_an_overlay_is_told_from_a_drawing() -> None:
+    plane = np.zeros((96, 256), np.uint8)
+    plane[80:84, 50:200] = 1
+    assert not overlay_has_text(np.packbits(plane, bitorder="little").tobytes(), 96, 256)
+    letters = lettering(NAME, 18) > 110
+    plane[20 : 20 + letters.shape[0], 20 : 20 + letters.shape[1]] |= letters
+    assert overlay_has_text(np.packbits(plane, bitorder="little").tobytes(), 96, 256)
+    assert overlay_has_text(b"", 96, 256)
+
+
+def test_the_same_boxes_come_out_each_time() -> None:
+    frame, _ = drawn(slice_of_a_head(), NAME, (118, 12), 16, 1500)
+    assert search([frame], 1) == search([frame.copy()], 1)
+
+
+def test_without_the_detector_nothing_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "find_spec", lambda name: None)
+    with pytest.raises(Refused, match="rapidocr-onnxruntime is not installed"):
+        network._session.__wrapped__("another.onnx")
