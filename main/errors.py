@@ -32,6 +32,10 @@ class Quarantine(PipelineError):
     """A person must look at this image; its file is kept."""
 
 
+class Excluded(PipelineError):
+    """A rule of the recipe says that this image is not sent; no person needs to look."""
+
+
 class LostLease(Exception):  # noqa: N818 - not an error of the item: somebody else has it now
     """Another worker holds the item now; what this one did must not be written."""
 

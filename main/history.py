@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.utils import timezone
 
 from main.models import Event
 
 
-def record(
+def record(kind: str, **facts: Any) -> None:
+    """Add one event, in the caller's transaction.
+
+    Parameters
+    ----------
+    kind : str
+        What happened.
+    **facts
+        Columns of the event; `sentence` holds no patient's value (see `main/errors.py`).
+    """
+    _event(kind, **facts).save()
+
+
+def record_each(kind: str, counts: Mapping[int, int], **facts: Any) -> None:
+    """Add an event for each series in `counts`, with its count, in as few statements as the database takes."""
+    Event.objects.bulk_create(_event(kind, series_id=pk, count=count, **facts) for pk, count in sorted(counts.items()))
+
+
+def _event(
     kind: str,
     *,
     actor: str = "sendit",
@@ -19,9 +40,8 @@ def record(
     count: int = 0,
     code: str = "",
     sentence: str = "",
-) -> None:
-    """Add one event, in the caller's transaction. `sentence` holds no patient's value (see `main/errors.py`)."""
-    Event.objects.create(
+) -> Event:
+    return Event(
         at=timezone.now(),
         kind=kind,
         actor=actor[:64],

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -19,6 +18,8 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
+from deidentify.pseudonyms import Pseudonyms
+from deidentify.pseudonyms import patient_key as patient_key
 from main.models import KeyRecord
 from sendit import keys
 
@@ -125,16 +126,10 @@ def blind_index(purpose: str, value: str) -> str:
     return _hmac(keyring().index, purpose, value).hex()
 
 
-def patient_key(issuer: str, patient_id: str, study_instance_uid: str) -> str:
-    """What makes two images those of one patient.
-
-    (issuer, PatientID) in Unicode NFC without surrounding spaces, case kept. Without an id the study stands for its
-    patient: such patients are never put together.
-    """
-    issuer, patient_id = (unicodedata.normalize("NFC", text).strip() for text in (issuer, patient_id))
-    if not patient_id:
-        return json.dumps(["study", study_instance_uid])
-    return json.dumps(["patient", issuer, patient_id], ensure_ascii=False)
+def accession_index(accession_number: str) -> str:
+    """Blind index of an accession number; of none, none."""
+    accession_number = accession_number.strip()
+    return blind_index("accession", accession_number) if accession_number else ""
 
 
 def _hmac(key: bytes, purpose: str, value: str) -> bytes:
@@ -142,6 +137,6 @@ def _hmac(key: bytes, purpose: str, value: str) -> bytes:
     return hmac.digest(subkey, value.encode("utf-8", "surrogateescape"), "sha256")
 
 
-def pseudonym_digest(purpose: str, value: str) -> bytes:
-    """32 bytes for a pseudonym of `value`: keyed by the pseudonym key and the project's name."""
-    return _hmac(keyring().pseudonym, f"{settings.SENDIT_PROJECT}/{purpose}", value)
+def pseudonyms() -> Pseudonyms:
+    """The pseudonyms of the project, under the pseudonym key."""
+    return Pseudonyms(keyring().pseudonym, settings.SENDIT_PROJECT)

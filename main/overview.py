@@ -75,7 +75,7 @@ def images_by_status() -> dict[str, int]:
 def quarantine() -> list[dict[str, Any]]:
     """What waits for a person, by reason: code, a sentence, images and files."""
     groups: dict[str, dict[str, Any]] = {}
-    images = Image.objects.filter(status=Status.QUARANTINED).values("code").annotate(n=Count("id"), s=Min("sentence"))
+    images = held_images().values("code").annotate(n=Count("id"), s=Min("sentence"))
     files = FileOutcome.objects.filter(held=True).values("code").annotate(n=Count("id"), s=Min("sentence"))
     for key, rows in (("images", images.order_by()), ("files", files.order_by())):
         for row in rows:
@@ -89,10 +89,9 @@ def destinations() -> list[dict[str, Any]]:
     rows = []
     waiting_for = Delivery.objects.filter(destination=OuterRef("pk"), due_at__isnull=False)
     for one in Destination.objects.filter(Q(enabled=True) | Exists(waiting_for)).order_by("name"):
-        waiting = Delivery.objects.filter(destination=one, due_at__isnull=False).aggregate(
-            n=Count("id"), first=Min("id")
-        )
-        oldest = Delivery.objects.filter(pk=waiting["first"]).values_list("release__at", flat=True).first()
+        waiting = Delivery.objects.filter(destination=one, due_at__isnull=False)
+        first = waiting.aggregate(pk=Min("pk"))["pk"]
+        oldest = Delivery.objects.filter(pk=first).values_list("release__at", flat=True).first()
         rows.append(
             {
                 "id": one.pk,
@@ -101,7 +100,7 @@ def destinations() -> list[dict[str, Any]]:
                 "recipe": one.recipe,
                 "trusted": one.trusted,
                 "state": _state(one),
-                "waiting": waiting["n"],
+                "waiting": waiting.count(),
                 "oldest_seconds": _age(oldest, timezone.now()),
                 "oldest_at": oldest,
                 "blocked": blocked().filter(destination=one).count(),
@@ -113,6 +112,11 @@ def destinations() -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def held_images() -> QuerySet[Image]:
+    """Images that wait for a person. The condition on the code is always true, as that of `blocked`."""
+    return Image.objects.filter(status=Status.QUARANTINED, code__gte="")
 
 
 def blocked() -> QuerySet[Delivery]:

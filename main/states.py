@@ -1,15 +1,18 @@
 """The status states and the only transitions allowed; the one place where the status of an image is written.
 
-Every move is a set of images of one series, in the caller's transaction, with its event and the counts of the series.
+Every move is a set of images of one or several series, in the caller's transaction, with an event and the counts of each.
 """
 
 from __future__ import annotations
 
-from django.db import transaction
-from django.db.models import Count, Q, QuerySet, Sum
+from collections import Counter
+from collections.abc import Sequence
+
+from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
-from main.history import record
+from main.history import record_each
 from main.models import Image, Release, Series
 from main.models.imaging import Status
 from main.storage import remove_files
@@ -32,7 +35,18 @@ REPLAY: dict[Status, frozenset[Status]] = {
     Status.QUARANTINED: frozenset({Status.NEW, Status.PROCESSING}),
 }
 
-_ORDER = [Status.NEW, Status.PROCESSING, Status.DONEPROCESSING, Status.SENT, Status.DONE]
+# What a series shows: the first of these that one of its images has. Held ones count only when all others are through.
+_SHOWN = (
+    Status.NEW,
+    Status.PROCESSING,
+    Status.DONEPROCESSING,
+    Status.QUARANTINED,
+    Status.SENT,
+    Status.DONE,
+    Status.EXCLUDED,
+)
+
+_COUNTS = {status: f"n_{status.lower()}" for status in Status.values}
 
 
 class IllegalTransition(Exception):  # noqa: N818 - a fault of the caller, named for what it is
@@ -46,7 +60,7 @@ def allowed_from(to: Status, *, replay: bool = False) -> frozenset[Status]:
 
 
 def move(
-    series: Series,
+    series: Series | Sequence[Series],
     images: QuerySet[Image],
     to: Status,
     *,
@@ -55,10 +69,12 @@ def move(
     actor: str = "sendit",
     replay: bool = False,
 ) -> int:
-    """Move those of `images` (all of `series`) to `to` that may go there; returns how many did.
+    """Move those of `images` to `to` that may go there; returns how many did.
 
     Parameters
     ----------
+    series : Series or sequence of Series
+        Whose images move; others of `images` stay.
     code, sentence : str
         Why; required for QUARANTINED and EXCLUDED, cleared by any other status.
     replay : bool
@@ -75,7 +91,8 @@ def move(
         raise IllegalTransition(f"no {'replay' if replay else 'transition'} leads to {to}")
     if held and not code:
         raise IllegalTransition(f"{to} needs a reason")
-    moving = images.filter(series=series, status__in=sources)
+    rows = _several(series)
+    moving = images.filter(series__in=[row.pk for row in rows], status__in=sources)
     if held or replay and to != Status.DONEPROCESSING:
         # What is held, or goes again, must not leave any more: its releases are withdrawn, and with them its deliveries.
         withdrawn = Release.objects.filter(image__in=moving)
@@ -83,44 +100,54 @@ def move(
         withdrawn.delete()
         if held:  # what goes again is written over
             transaction.on_commit(lambda: remove_files(paths))
+    counts = Counter(moving.values_list("series", flat=True)) if len(rows) > 1 else {}
     moved = moving.update(status=to, code=code if held else "", sentence=sentence[:500] if held else "")
     if moved:
-        record(
+        record_each(
             "replay" if replay else "status",
-            series_id=series.pk,
+            counts or {rows[0].pk: moved},
             to_status=to,
-            count=moved,
             code=code,
             sentence=sentence,
             actor=actor,
         )
-        refresh(series)
+        refresh([row for row in rows if not counts or row.pk in counts])
     return moved
 
 
-def refresh(series: Series) -> None:
-    """Recount the images of `series` by status and write its counts, size and status: two statements."""
-    counts = {status: Count("id", filter=Q(status=status)) for status in Status.values}
-    found = Image.objects.filter(series=series).aggregate(images=Count("id"), bytes=Sum("size"), **counts)
-    values = {f"n_{status.lower()}": found[status] for status in Status.values}
-    series.status = least_advanced({Status(status): found[status] for status in Status.values})
-    series.images, series.bytes, series.changed_at = found["images"], found["bytes"] or 0, timezone.now()
-    for name, value in values.items():
-        setattr(series, name, value)
-    series.save(update_fields=["status", "images", "bytes", "changed_at", *values])
+_WRITTEN = ("images", "bytes", *_COUNTS.values(), "status", "changed_at")
+
+# The database counts and writes by itself: one pass over the images, whatever the number of series.
+_RECOUNT = """
+    WITH counted AS (
+        SELECT main_series.id, COUNT(main_image.id) AS images, COALESCE(SUM(main_image.size), 0) AS bytes, {counts}
+        FROM main_series LEFT JOIN main_image ON main_image.series_id = main_series.id
+        WHERE main_series.id IN ({{keys}}) GROUP BY main_series.id
+    )
+    UPDATE main_series SET images = counted.images, bytes = counted.bytes, {columns},
+        status = CASE {shown} ELSE 'NEW' END, changed_at = %s
+    FROM counted WHERE counted.id = main_series.id
+""".format(
+    counts=", ".join(
+        f"COUNT(CASE main_image.status WHEN '{one}' THEN 1 END) AS {name}" for one, name in _COUNTS.items()
+    ),
+    columns=", ".join(f"{name} = counted.{name}" for name in _COUNTS.values()),
+    shown=" ".join(f"WHEN counted.{_COUNTS[status]} > 0 THEN '{status}'" for status in _SHOWN),
+)
 
 
-def least_advanced(counts: dict[Status, int]) -> Status:
-    """The status a series shows: that of its least advanced image; held ones count only when nothing else is left.
+def refresh(series: Series | Sequence[Series]) -> None:
+    """Recount the images by status and write counts, size and status, also into the given rows: two statements."""
+    rows = {row.pk: row for row in _several(series)}
+    now = connection.ops.adapt_datetimefield_value(timezone.now())
+    with connection.cursor() as cursor:
+        cursor.execute(_RECOUNT.format(keys=", ".join(["%s"] * len(rows))), [*rows, now])
+    written = Series.objects.filter(pk__in=rows).values("pk", *_WRITTEN, "proven_at")
+    for values in written:
+        row = rows[values.pop("pk")]
+        for name, value in values.items():
+            setattr(row, name, value)
 
-    A series in which an image waits for a person and all others are through shows QUARANTINED.
-    """
-    for status in _ORDER[:3]:
-        if counts.get(status):
-            return status
-    if counts.get(Status.QUARANTINED):
-        return Status.QUARANTINED
-    for status in _ORDER[3:]:
-        if counts.get(status):
-            return status
-    return Status.EXCLUDED if counts.get(Status.EXCLUDED) else Status.NEW
+
+def _several(series: Series | Sequence[Series]) -> Sequence[Series]:
+    return [series] if isinstance(series, Series) else series

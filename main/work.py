@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import Error, OperationalError, transaction
+from django.utils import timezone
 
-from main import states
-from main.claims import Claim, backoff, claim
+from main import bells, states
+from main.claims import ALONE, Claim, backoff, claim
 from main.errors import LostLease, Permanent, Quarantine, describe, goes_away
-from main.history import record
+from main.history import record, record_each
 from main.models import Batch, Image, Series
 from main.models.imaging import Status
 from main.models.work import Work
@@ -62,7 +63,7 @@ def drain(first: str = "register", seconds: float = 30.0) -> bool:
 
 
 def work_one(stage: str, pk: int | None = None) -> bool:
-    """Claim one item of `stage` (or the item `pk`) and run it; False when nothing was due."""
+    """Claim an item of `stage` (or the item `pk`), small ones in company, and run it; False when nothing was due."""
     if stage == "deliver":
         return deliver_next(pk)
     held = claim(STAGES[stage].model, stage, pk)
@@ -75,7 +76,7 @@ def work_one(stage: str, pk: int | None = None) -> bool:
 def run(held: Claim[Any], stage: str) -> None:
     """Run `stage` on a claimed row and write how it ended."""
     try:
-        if held.row.attempts > MAX_ATTEMPTS:
+        if _tries(held) > MAX_ATTEMPTS:
             raise Permanent("no-progress", f"{MAX_ATTEMPTS} tries made no progress. Look at its history, then requeue.")
         STAGES[stage].run(held)
     except LostLease:
@@ -89,7 +90,7 @@ def run(held: Claim[Any], stage: str) -> None:
     except Exception as error:  # noqa: BLE001 - whatever a stage raises becomes a visible state of its item
         code, sentence = describe(error)
         if code == "internal-error":
-            log.error("%s of %s %s: %s", stage, held.row._meta.model_name, held.row.pk, sentence)
+            log.error("%s of %s: %s", stage, _names(held), sentence)
         if goes_away(error):
             _end(held, _wait, code, sentence)
         else:
@@ -97,6 +98,8 @@ def run(held: Claim[Any], stage: str) -> None:
 
 
 def _end(held: Claim[Any], write: Callable[[Claim[Any], str, str], None], code: str, sentence: str) -> None:
+    if held.in_company and write is not _wait:
+        write = _part
     try:
         with transaction.atomic():
             write(held, code, sentence)
@@ -105,20 +108,42 @@ def _end(held: Claim[Any], write: Callable[[Claim[Any], str, str], None], code: 
 
 
 def _say_lost(held: Claim[Any]) -> None:
-    log.info("%s %s: the lease went to another worker.", held.row._meta.model_name, held.row.pk)
+    log.info("%s: the lease went to another worker.", _names(held))
+
+
+def _names(held: Claim[Any]) -> str:
+    others = f" and {len(held.rows) - 1} others" if held.in_company else ""
+    return f"{held.rows[0]._meta.model_name} {held.rows[0].pk}{others}"
+
+
+def _tries(held: Claim[Any]) -> int:
+    return max(row.attempts for row in held.rows)
+
+
+def _part(held: Claim[Any], code: str, sentence: str) -> None:
+    """What broke off the work on several rows may concern only one of them: each is tried alone, now."""
+    held.finish(due_at=timezone.now(), in_hand=ALONE, deaths_in_hand=0)
+    for stage in {row.stage for row in held.rows}:
+        bells.ring(stage)
 
 
 def _wait(held: Claim[Any], code: str, sentence: str) -> None:
     """Try again later; waiting for something that goes away by itself is no lack of progress, however long it takes."""
-    _postpone(held, code, sentence, in_hand="", deaths_in_hand=0, attempts=min(held.row.attempts, PATIENT_ATTEMPTS))
+    _try_later(held, code, sentence, in_hand="", deaths_in_hand=0, attempts=min(_tries(held), PATIENT_ATTEMPTS))
 
 
-def _postpone(held: Claim[Any], code: str, sentence: str, **changes: Any) -> None:
-    row = held.row
-    if row.error_code != code:
-        ids = {"batch_id": row.pk} if isinstance(row, Batch) else {"series_id": row.pk}
-        record("waiting", code=code, sentence=sentence, **ids)
-    held.finish(due_at=backoff(row.attempts), error_code=code, error=sentence[:500], **changes)
+def _postpone(held: Claim[Any], code: str, sentence: str) -> None:
+    """Try again later, alone."""
+    _try_later(held, code, sentence, in_hand=held.row.in_hand or ALONE)
+
+
+def _try_later(held: Claim[Any], code: str, sentence: str, **changes: Any) -> None:
+    untold = [row.pk for row in held.rows if row.error_code != code]
+    if isinstance(held.rows[0], Series):
+        record_each("waiting", dict.fromkeys(untold, 0), code=code, sentence=sentence)
+    elif untold:
+        record("waiting", batch_id=held.row.pk, code=code, sentence=sentence)
+    held.finish(due_at=backoff(_tries(held)), error_code=code, error=sentence[:500], **changes)
 
 
 def _set_aside(held: Claim[Any], code: str, sentence: str) -> None:

@@ -21,6 +21,7 @@ KEYS_DIR = DATA_DIR / "keys"
 WORK_DIR = DATA_DIR / "work"
 DROPS_DIR = WORK_DIR / "drops"
 RELEASES_DIR = WORK_DIR / "releases"
+CERTIFICATES_DIR = DATA_DIR / "certificates"
 RUN_DIR = DATA_DIR / "run"
 LOGS_DIR = DATA_DIR / "logs"
 for _folder in (WORK_DIR, DROPS_DIR, RELEASES_DIR, RUN_DIR, LOGS_DIR):

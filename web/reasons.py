@@ -88,6 +88,11 @@ REASONS: dict[str, Reason] = {
     "bad-recipe": Reason(
         "The recipe cannot be used", "The recipe's file has a mistake.", f"Correct the recipe. {_ADJUST}"
     ),
+    "original-changed": Reason(
+        "Written to after it was registered",
+        "The file is no longer the one that was registered, so nobody has looked at what is in it now. It did not leave.",
+        "Requeue it once nobody writes to it any more: it is registered anew. Or discard it.",
+    ),
     "no-original": Reason(
         "The original is gone",
         "The file is no longer in the data folder.",

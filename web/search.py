@@ -47,7 +47,7 @@ def find(text: str, *, originals: bool) -> Found:
     Parameters
     ----------
     originals : bool
-        Also as an original Patient ID (`ID` or `ID^^^ISSUER`) or UID, by the blind index.
+        Also as an original Patient ID (`ID` or `ID^^^ISSUER`), accession number or UID, by the blind index.
     """
     text, found = text.strip(), Found()
     if not text or len(text) > 200:
@@ -66,8 +66,8 @@ def find(text: str, *, originals: bool) -> Found:
 
 def _given_out(text: str, found: Found) -> None:
     """By the pseudonym or a UID that went out."""
-    put_in = SeriesIdentifiers.objects.filter(values__PatientID=text).values_list("series", flat=True)
-    found.series.update(put_in[:MOST])
+    pseudonym = SeriesIdentifiers.objects.filter(patient_id=text)
+    found.series.update(pseudonym.values_list("series", flat=True)[:MOST])
     released = Q(series_instance_uid=text) | Q(study_instance_uid=text)
     if text.replace(".", "").isdecimal() and "." in text:
         uids = released | Q(sop_instance_uid=text)
@@ -85,6 +85,8 @@ def _original(text: str, found: Found) -> None:
     found.studies.update(Study.objects.filter(uid_index=study).values_list("pk", flat=True))
     series = Series.objects.filter(uid_index=identity.blind_index("series", text))
     found.series.update(series.values_list("pk", flat=True)[:MOST])
+    accession = Series.objects.filter(accession_index=identity.accession_index(text))
+    found.series.update(accession.values_list("pk", flat=True)[:MOST])
     image = Image.objects.filter(uid_index=identity.blind_index("instance", text))
     found.series.update(image.values_list("series", flat=True)[:MOST])
 

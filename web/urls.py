@@ -10,6 +10,7 @@ urlpatterns: list[URLPattern] = [
     path("series/", series.series_list, name="series"),
     path("series/search/", series.search_series, name="search"),
     path("series/<int:pk>/", series.series_detail, name="series-detail"),
+    path("series/<int:pk>/certificate/<int:number>.<str:form>", series.certificate, name="certificate"),
     path("series/<int:pk>/replay/", actions.replay, name="series-replay"),
     path("series/<int:pk>/retry/", actions.retry_series, name="series-retry"),
     path("series/<int:pk>/images/<int:number>/", images.image, name="image"),

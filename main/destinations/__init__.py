@@ -35,10 +35,14 @@ class Receipt:
 
 
 class Kind(Protocol):
-    """One way to deliver, made for one destination."""
+    """One way to deliver, made for one load of releases to one destination."""
 
     def send(self, releases: Sequence[OpenRelease]) -> Iterator[Receipt]:
         """Send releases; a receipt `sent`, `transient` or `permanent` for each, in any order."""
+        ...
+
+    def begin_to_prove(self, release: OpenRelease) -> None:
+        """Hear that `release` was accepted and will be asked about: who can may begin, while others are being sent."""
         ...
 
     def prove(self, releases: Sequence[OpenRelease]) -> Iterator[Receipt]:
@@ -53,6 +57,10 @@ class Kind(Protocol):
         Transient, Permanent
             With what is wrong and what to do.
         """
+        ...
+
+    def close(self) -> None:
+        """Leave off whatever was begun."""
         ...
 
 

@@ -64,6 +64,11 @@ class Kind:
                     sentence=error.sentence,
                 )
 
+    def begin_to_prove(self, release: OpenRelease) -> None:
+        """Begin to read back over REST; the other proofs are one question for all."""
+        if self.rest is not None:
+            self.rest.begin(release)
+
     def prove(self, releases: Sequence[OpenRelease]) -> Iterator[Receipt]:
         """Prove by content, commitment or query, the first of them that the peer offers."""
         if self.rest is not None:
@@ -92,6 +97,11 @@ class Kind:
         if self.rest is None:
             return f"{self.peer} answers C-ECHO; arrival is proven by storage commitment or query"
         return f"{self.peer} answers C-ECHO; {self.rest.check()}"
+
+    def close(self) -> None:
+        """Leave off reading back."""
+        if self.rest is not None:
+            self.rest.close()
 
     def _prove_by_query(self, releases: Sequence[OpenRelease]) -> Iterator[Receipt]:
         by_series: dict[tuple[str, str], list[OpenRelease]] = {}

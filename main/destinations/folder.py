@@ -50,6 +50,9 @@ class Kind:
                 yield self._failed(release, error)
         sync_filesystem(self.root)
 
+    def begin_to_prove(self, release: OpenRelease) -> None:
+        """Nothing: what is sent is read back from memory, at once."""
+
     def prove(self, releases: Sequence[OpenRelease]) -> Iterator[Receipt]:
         """Read each file back and compare its hash with the release's."""
         for release in releases:
@@ -81,6 +84,9 @@ class Kind:
         except OSError as error:
             raise Transient("unreachable", f"{self.name}: {self.root}: {describe(error)[1]}") from None
         return f"{self.root} is writable, {free // 1_000_000_000} GB free"
+
+    def close(self) -> None:
+        """Nothing: no connection is kept."""
 
     def _path(self, release: OpenRelease) -> Path:
         return self.root / release.study_instance_uid / release.series_instance_uid / f"{release.sop_instance_uid}.dcm"

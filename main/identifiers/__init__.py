@@ -1,20 +1,27 @@
-"""Providers of identifiers, one a file: each has a class `Provider` with `name` and `identify`.
+"""Providers of identifiers, one a file: each has a class `Provider` with `name`, `identify_many` and `check`.
 
 Adding one touches nothing else: a module in this package with a `Provider` is found by its name.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any
 
 from django.conf import settings
+
+from main.errors import Quarantine
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a provider is asked about: one study of one patient. Original values: never logged, never in an error."""
+    """What a provider is asked about: one study of one patient. Original values: never logged, never in an error.
+
+    `known` is for us, not for the provider: keywords and values that must be in no image that leaves.
+    """
 
     patient_key: str = field(repr=False)
     patient_id: str = field(repr=False)
@@ -22,6 +29,7 @@ class Request:
     patient_birth_date: str = field(repr=False)
     study_date: str = field(repr=False)
     header: dict[str, str] = field(default_factory=dict, repr=False)
+    known: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -37,26 +45,31 @@ class Answer:
     response: Any = field(default=None, repr=False)
 
 
-class Provider(Protocol):
+class Provider(ABC):
     """One way to get identifiers."""
 
     name: str
 
-    def identify(self, request: Request) -> Answer:
-        """Answer `request`.
+    @abstractmethod
+    def identify_many(self, requests: Sequence[Request]) -> list[Answer | Quarantine]:
+        """For each of `requests` its answer, or why it has none: the answer, or what was asked, cannot be used.
 
         Raises
         ------
         Transient
-            The provider is away: the series waits and shows why.
-        Quarantine
-            The answer, or what was asked, cannot be used.
+            The provider is away: the series wait and show why. Asked again it gives the same answers.
         """
-        ...
 
+    def identify(self, request: Request) -> Answer:
+        """Answer one request; raises like `identify_many`, and what that gives in place of an answer."""
+        [answer] = self.identify_many([request])
+        if isinstance(answer, Quarantine):
+            raise answer
+        return answer
+
+    @abstractmethod
     def check(self) -> str:
         """One sentence on how the provider is; raises like `identify`."""
-        ...
 
 
 def provider(name: str | None = None) -> Provider:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from django.conf import settings
 
+from main import identifiers
 from main.errors import Quarantine, Transient
 from main.identifiers import Answer, Request
 from main.identifiers.dasher_http import Reply, call
@@ -25,7 +26,7 @@ PAUSE_SECONDS = 0.25
 _GIVES_WAY = {500, 502, 503, 504}
 
 
-class Provider:
+class Provider(identifiers.Provider):
     """Asks `POST {DASHER_URL}/{DASHER_VERSION}/uid/{DASHER_STUDY}` with the token of STANFORD_CLIENT_SECRETS."""
 
     name = "dasher"
@@ -40,28 +41,15 @@ class Provider:
         study = quote(settings.DASHER_STUDY.lower(), safe="")
         self._url = f"{settings.DASHER_URL}/{settings.DASHER_VERSION}/uid/{study}"
 
-    def identify(self, request: Request) -> Answer:
-        """The identifiers of one study.
-
-        Raises
-        ------
-        Transient
-            `identifiers-away`, `-slow`, `-busy`, `-garbled`, `-unauthorised` or `-settings`: the series waits.
-        Quarantine
-            `identifiers-request`, `-refused`, `-answer` or `-too-long`.
-        """
-        [answer] = self.identify_many([request])
-        if isinstance(answer, Quarantine):
-            raise answer
-        return answer
-
     def identify_many(self, requests: Sequence[Request]) -> list[Answer | Quarantine]:
         """For each of `requests` its answer, or why it has none; asked in as few calls as the service allows.
 
+        None has one for `identifiers-request`, `-refused`, `-answer` or `-too-long`.
+
         Raises
         ------
         Transient
-            As `identify`; ask again for all of them, the service gives the same answers.
+            `identifiers-away`, `-slow`, `-busy`, `-garbled`, `-unauthorised` or `-settings`: ask again for all of them.
         """
         asked = [_asked(request) for request in requests]
         found: dict[Asked, Answer | Quarantine] = {}

@@ -36,7 +36,10 @@ class Destination(models.Model):
 
 
 class Release(models.Model):
-    """A file that may leave: written by the de-identifier under a recorded recipe and key, with a passed leak check."""
+    """A file that may leave: written by the de-identifier under a recorded recipe and key, with a passed leak check.
+
+    `report` says what was done, without values: how many elements each rule acted on, and what about the pixels.
+    """
 
     image = models.ForeignKey(Image, models.CASCADE, related_name="releases")
     recipe = models.CharField(max_length=200)
@@ -51,6 +54,7 @@ class Release(models.Model):
     size = models.PositiveBigIntegerField()
     sha256 = models.CharField(max_length=64)
     file_name = models.CharField(max_length=120)
+    report = models.JSONField(default=dict)
     at = models.DateTimeField()
 
     class Meta:
@@ -108,6 +112,9 @@ class Delivery(models.Model):
             models.Index(fields=["series", "destination", "due_at"], name="delivery_series"),
             models.Index(
                 fields=["destination", "due_at"], name="delivery_due", condition=models.Q(due_at__isnull=False)
+            ),
+            models.Index(
+                fields=["destination", "id"], name="delivery_waiting", condition=models.Q(due_at__isnull=False)
             ),
             models.Index(
                 fields=["destination", "error_code"], name="delivery_blocked", condition=models.Q(state="BLOCKED")

@@ -40,12 +40,14 @@ class Study(models.Model):
 class Series(Work):
     """A series: the unit that is moved and processed. Its stage is identify, deidentify, deliver, cleanup or empty.
 
-    The counts repeat those of its images by status; `main/states.py` writes them in the transaction of each change.
+    `accession_index` is the blind index of the accession number in the first file that was registered. The counts repeat
+    those of its images by status; `main/states.py` writes them in the transaction of each change.
     """
 
     study = models.ForeignKey(Study, models.PROTECT, related_name="series")
     uid_index = models.CharField(max_length=64)
     sealed_uid = models.TextField()
+    accession_index = models.CharField(max_length=64, blank=True, default="")
     modality = models.CharField(max_length=16, blank=True, default="")
     status = models.CharField(max_length=16, choices=Status, default=Status.NEW)
     images = models.PositiveIntegerField(default=0)
@@ -67,6 +69,7 @@ class Series(Work):
             models.Index(fields=["status", "-changed_at"], name="series_status"),
             models.Index(fields=["-changed_at"], name="series_changed"),
             models.Index(fields=["uid_index"], name="series_uid"),
+            models.Index(fields=["accession_index"], name="series_accession"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["study", "uid_index"], name="series_once_in_study"),
@@ -76,16 +79,25 @@ class Series(Work):
             ),
         ]
 
+    @property
+    def load(self) -> tuple[float, float]:
+        """Its images and their bytes."""
+        return self.images, self.bytes
+
 
 class Image(models.Model):
-    """A SOP instance. `sealed` holds its UID and the place of its file inside the drop, encrypted."""
+    """A SOP instance. `sealed` holds its UID and the place of its file inside the drop, encrypted.
+
+    `size` and `modified_ns` are those of the file when it was registered.
+    """
 
     series = models.ForeignKey(Series, models.PROTECT, related_name="image_set")
-    batch = models.ForeignKey(Batch, models.PROTECT, related_name="image_set")
+    batch = models.ForeignKey(Batch, models.PROTECT, related_name="image_set", db_index=False)
     uid_index = models.CharField(max_length=64)
     sealed = models.TextField()
     sop_class_uid = models.CharField(max_length=64, blank=True, default="")
     size = models.PositiveBigIntegerField(default=0)
+    modified_ns = models.BigIntegerField(null=True, blank=True)
     status = models.CharField(max_length=16, choices=Status, default=Status.NEW)
     code = models.CharField(max_length=40, blank=True, default="")
     sentence = models.CharField(max_length=500, blank=True, default="")
@@ -94,6 +106,7 @@ class Image(models.Model):
         indexes = [
             models.Index(fields=["code", "id"], name="image_held", condition=models.Q(status="QUARANTINED")),
             models.Index(fields=["uid_index"], name="image_uid"),
+            models.Index(fields=["batch", "status"], name="image_batch"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["series", "uid_index"], name="image_once_in_series"),
@@ -106,11 +119,20 @@ class Image(models.Model):
 
 
 class SeriesIdentifiers(models.Model):
-    """The identifiers of a series: what is put in (`values`) and, sealed, the whole answer of the service."""
+    """The identifiers of a series: what is put in (`values`) and, sealed, the whole answer of the service.
+
+    `patient_id` repeats the pseudonym that is among the values, to search by. `sealed_known` holds what the patient is
+    called in the study: none of it may be in an image that leaves.
+    """
 
     series = models.OneToOneField(Series, models.CASCADE, related_name="identifiers")
     provider = models.CharField(max_length=32)
     values = models.JSONField(default=dict)
+    patient_id = models.CharField(max_length=64, blank=True, default="")
     date_shift_days = models.IntegerField(null=True, blank=True)
     sealed_response = models.TextField(blank=True, default="")
+    sealed_known = models.TextField(blank=True, default="")
     at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["patient_id"], name="identifiers_patient")]

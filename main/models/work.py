@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from django.db import models
 
 
@@ -10,7 +12,7 @@ class Work(models.Model):
 
     `due_at` says when somebody should work on it; None: nobody should. A claim writes a new `token` and moves `due_at`
     to the end of its lease, so an expired lease is simply due again. `attempts` counts claims since the last progress.
-    `in_hand` names the one item being worked on once something has gone wrong before.
+    `in_hand` names the one item being worked on once something has gone wrong before, or says that the row goes alone.
     """
 
     stage = models.CharField(max_length=12, default="")
@@ -24,3 +26,8 @@ class Work(models.Model):
 
     class Meta:
         abstract = True
+
+    @property
+    def load(self) -> tuple[float, float]:
+        """Images and bytes to work on, by which small rows are claimed together; unknown ones are without bounds."""
+        return inf, inf

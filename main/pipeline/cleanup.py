@@ -7,22 +7,34 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, Exists, F, Min, OuterRef, QuerySet
+from django.db.models import Count, Exists, F, Min, OuterRef, QuerySet, Sum
 from django.utils import timezone
 
-from main import states
-from main.claims import Claim
+from main import certificates, states
+from main.claims import Claim, locked
 from main.destinations import STRENGTH
 from main.errors import Permanent
 from main.failpoints import reach
-from main.history import record
+from main.history import record_each
 from main.identity import unseal
-from main.models import Batch, Delivery, FileOutcome, Image, LedgerEntry, Release, Series, Study, Subject
+from main.models import (
+    Batch,
+    Delivery,
+    FileOutcome,
+    Image,
+    LedgerEntry,
+    Release,
+    Series,
+    SeriesIdentifiers,
+    Study,
+    Subject,
+)
 from main.models.delivery import Proof
 from main.models.imaging import Status
 from main.pipeline.next_stage import let_go
@@ -32,41 +44,46 @@ from main.storage import remove_empty_folders, remove_file
 
 
 def cleanup(held: Claim[Series]) -> None:
-    """Remove originals, releases and rows of a claimed series whose every image is proven.
+    """Remove originals, releases and rows of the claimed series whose every image is proven.
 
     Raises
     ------
     Permanent
         A delivery is not proven although its image says SENT: nothing is removed.
     """
-    series = held.row
     if not settings.SENDIT_CLEANUP:
         with transaction.atomic():
             held.finish(attempts=0)
         return
-    _require_receipts(series)
+    _require_receipts(held.rows)
     with transaction.atomic():
         held.progress()
-        states.move(series, Image.objects.all(), Status.DONE)
+        states.move(held.rows, Image.objects.all(), Status.DONE)
     reach("cleanup:marked")
-    through = Image.objects.filter(series=series, status__in=[Status.DONE, Status.EXCLUDED])
+    for study in sorted({series.study_id for series in held.rows}):
+        certificates.keep([series.pk for series in held.rows if series.study_id == study])
+    through = Image.objects.filter(series__in=held.rows, status__in=[Status.DONE, Status.EXCLUDED])
     for image in through.select_related("batch").iterator(500):
         remove_file(original(image))
     for release in Release.objects.filter(image__in=through).iterator(500):
         remove_file(release.path)
-    remove_empty_folders(settings.RELEASES_DIR / str(series.pk))
+    for series in held.rows:
+        remove_empty_folders(settings.RELEASES_DIR / str(series.pk))
     reach("cleanup:removed")
     with transaction.atomic():
+        batches = lock_parents(held.rows, through)
         held.hold()
-        batches = _remove_rows(series)
-        if Image.objects.filter(series=series).exists():
-            states.refresh(series)
-            let_go(held)
-        else:
-            _remove_series(series)
-            shutil.rmtree(settings.RELEASES_DIR / str(series.pk), ignore_errors=True)
+        _write_ledger(held.rows, through)
+        through.delete()
+        if staying := _with_images(held.rows):
+            states.refresh(staying)
+            let_go(held, staying)
+        gone = [series for series in held.rows if series not in staying]
+        remove_series(gone)
+    for series in gone:
+        shutil.rmtree(settings.RELEASES_DIR / str(series.pk), ignore_errors=True)
     reach("cleanup:committed")
-    for batch in Batch.objects.filter(pk__in=batches):
+    for batch in batches:
         remove_finished_folder(batch)
 
 
@@ -111,8 +128,8 @@ def remove_finished_folder(batch: Batch) -> bool:
     return True
 
 
-def _require_receipts(series: Series) -> None:
-    images = Image.objects.filter(series=series, status__in=[Status.SENT, Status.DONE])
+def _require_receipts(rows: Sequence[Series]) -> None:
+    images = Image.objects.filter(series__in=rows, status__in=[Status.SENT, Status.DONE])
     proven = Delivery.objects.filter(release__image=OuterRef("pk"), state=Delivery.State.PROVEN)
     missing = images.exclude(Exists(proven)).count()
     missing += Delivery.objects.filter(release__image__in=images).exclude(state=Delivery.State.PROVEN).count()
@@ -122,51 +139,80 @@ def _require_receipts(series: Series) -> None:
         )
 
 
-def _remove_rows(series: Series) -> set[int]:
-    """Write the ledger, add to the batches' counts, delete the rows of images that are through; returns the batches."""
-    through = Image.objects.filter(series=series, status__in=[Status.DONE, Status.EXCLUDED])
-    done = through.filter(status=Status.DONE)
-    releases = Release.objects.filter(image__in=done)
-    first = releases.order_by("pk").first()
-    known = getattr(series, "identifiers", None)
+def _write_ledger(rows: Sequence[Series], through: QuerySet[Image]) -> None:
+    """A line in the ledger for each series, an event, and what is gone in the count of each drop."""
+    counts: dict[int, Counter[str]] = defaultdict(Counter)
+    for found in through.values("series", "status").annotate(n=Count("id"), size=Sum("size")).order_by():
+        counts[found["series"]].update({found["status"]: found["n"], "images": found["n"], "bytes": found["size"]})
+    received = dict(through.values_list("series").annotate(at=Min("batch__received_at")).order_by())
+    releases = Release.objects.filter(image__in=through.filter(status=Status.DONE))
+    first = releases.values("image__series").annotate(first=Min("pk")).values("first")
+    released = {one.image.series_id: one for one in Release.objects.filter(pk__in=first).select_related("image")}
+    recipes = _by_series(releases.values_list("image__series", "recipe").distinct())
+    pseudonyms = dict(SeriesIdentifiers.objects.filter(series__in=rows).values_list("series", "patient_id"))
+    proofs = _proofs(releases)
     now = timezone.now()
-    entry = LedgerEntry.objects.create(
-        series_id=series.pk,
-        study_instance_uid=first.study_instance_uid if first else "",
-        series_instance_uid=first.series_instance_uid if first else "",
-        patient_id=known.values.get("PatientID", "") if known else "",
-        modality=series.modality,
-        images=done.count(),
-        excluded=through.filter(status=Status.EXCLUDED).count(),
-        bytes=series.bytes,
-        recipes=sorted(releases.values_list("recipe", flat=True).distinct()),
-        destinations=_proofs(releases),
-        received_at=through.aggregate(at=Min("batch__received_at"))["at"] or series.added_at,
-        proven_at=series.proven_at or now,
-        cleaned_at=now,
+    LedgerEntry.objects.bulk_create(
+        LedgerEntry(
+            series_id=series.pk,
+            study_instance_uid=released[series.pk].study_instance_uid if series.pk in released else "",
+            series_instance_uid=released[series.pk].series_instance_uid if series.pk in released else "",
+            patient_id=pseudonyms.get(series.pk, ""),
+            modality=series.modality,
+            images=counts[series.pk][Status.DONE],
+            excluded=counts[series.pk][Status.EXCLUDED],
+            bytes=counts[series.pk]["bytes"],
+            recipes=sorted(recipes[series.pk]),
+            destinations=proofs[series.pk],
+            received_at=received.get(series.pk, series.added_at),
+            proven_at=series.proven_at or now,
+            cleaned_at=now,
+        )
+        for series in rows
     )
-    by_batch = Counter({row["batch"]: row["n"] for row in through.values("batch").annotate(n=Count("id")).order_by()})
-    for batch, count in sorted(by_batch.items()):
-        Batch.objects.filter(pk=batch).update(cleaned=F("cleaned") + count)
-    record("cleaned", series_id=series.pk, count=entry.images + entry.excluded, to_status=Status.DONE)
-    through.delete()
-    return set(by_batch)
+    record_each("cleaned", {series.pk: counts[series.pk]["images"] for series in rows}, to_status=Status.DONE)
+    by_batch = dict(through.values_list("batch").annotate(n=Count("id")).order_by())
+    for count in sorted(set(by_batch.values())):
+        alike = [batch for batch, number in by_batch.items() if number == count]
+        Batch.objects.filter(pk__in=alike).update(cleaned=F("cleaned") + count)
 
 
-def _proofs(releases: QuerySet[Release]) -> dict[str, str]:
-    """The weakest proof at each destination."""
-    found: dict[str, str] = {}
-    rows = Delivery.objects.filter(release__in=releases).values_list("destination__name", "proof").distinct()
-    for name, proof in rows:
-        if name not in found or STRENGTH[Proof(proof)] < STRENGTH[Proof(found[name])]:
-            found[name] = proof
+def _by_series(pairs: Iterable[tuple[int, str]]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = defaultdict(list)
+    for series, value in pairs:
+        found[series].append(value)
     return found
 
 
-def _remove_series(series: Series) -> None:
-    study, subject = series.study_id, series.study.subject_id
-    Series.objects.filter(pk=series.pk).delete()
-    if not Series.objects.filter(study=study).exists():
-        Study.objects.filter(pk=study).delete()
-        if not Study.objects.filter(subject=subject).exists():
-            Subject.objects.filter(pk=subject).delete()
+def _proofs(releases: QuerySet[Release]) -> dict[int, dict[str, str]]:
+    """The weakest proof at each destination, of each series."""
+    found: dict[int, dict[str, str]] = defaultdict(dict)
+    rows = Delivery.objects.filter(release__in=releases).values_list("series", "destination__name", "proof").distinct()
+    for series, name, proof in rows:
+        weakest = found[series].setdefault(name, proof)
+        found[series][name] = min(weakest, proof, key=lambda one: STRENGTH[Proof(one)])
+    return found
+
+
+def _with_images(rows: Sequence[Series]) -> list[Series]:
+    kept = set(Image.objects.filter(series__in=rows).values_list("series", flat=True).distinct())
+    return [series for series in rows if series.pk in kept]
+
+
+def lock_parents(rows: Sequence[Series], images: QuerySet[Image]) -> list[Batch]:
+    """Lock what is above series and images of them that are to go, before them; returns the drops of the images."""
+    batches = locked(Batch.objects.filter(pk__in=set(images.values_list("batch", flat=True).distinct())))
+    studies = Study.objects.filter(pk__in={series.study_id for series in rows})
+    locked(Subject.objects.filter(pk__in=set(studies.values_list("subject", flat=True))).only("pk"))
+    locked(studies.only("pk"))
+    return batches
+
+
+def remove_series(rows: Sequence[Series]) -> None:
+    """Remove series without images, and the studies and subjects of which nothing else is left."""
+    studies = Study.objects.filter(pk__in={series.study_id for series in rows})
+    subjects = list(studies.values_list("subject", flat=True))
+    keys = list(studies.values_list("pk", flat=True))
+    Series.objects.filter(pk__in=[series.pk for series in rows]).delete()
+    Study.objects.filter(pk__in=keys, series=None).delete()
+    Subject.objects.filter(pk__in=subjects, studies=None).delete()

@@ -1,24 +1,27 @@
-"""De-identify: each image of a series becomes a release for each recipe that a destination asks for.
+"""De-identify: each image becomes a release for each recipe that a destination asks for.
 
-Images are written one by one and committed in chunks, so that delivery starts while the rest is still being written.
+Images are written one by one and committed in chunks, also of several small series, so that delivery starts while the rest
+is still being written.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error, transaction
 from django.utils import timezone
 
+from deidentify.pixels import often_searched
 from main import bells, states
 from main.claims import DEATHS, Claim
-from main.errors import LostLease, Quarantine, Transient, describe
+from main.errors import Excluded, LostLease, Quarantine, Transient, describe
 from main.failpoints import reach
 from main.models import Delivery, Destination, Image, Release, Series, SeriesIdentifiers
 from main.models.imaging import Status
+from main.pipeline.identify import Known, known_of
 from main.pipeline.next_stage import let_go
 from main.pipeline.release import create_release
 from main.storage import require_space, sync_filesystem
@@ -28,45 +31,42 @@ from main.storage import require_space, sync_filesystem
 FIRST_CHUNK, LARGEST_CHUNK = 16, 512
 CHUNK_SECONDS = 5.0
 
+# How long text may be searched for in the pixels of one image before another worker takes it up.
+SEARCH_SECONDS = 300.0
+
 _BROKE_OFF = f"The work on this image broke off {DEATHS} times (a worker died, or ran out of memory). It is kept."
 
 
 def deidentify(held: Claim[Series]) -> None:
-    """Release the images of a claimed series that are PROCESSING, and let it go to delivery.
+    """Release the images of the claimed series that are PROCESSING, and let them go to delivery.
 
     Raises
     ------
     Transient
         No destination is configured, or the disk is full.
     """
-    series = held.row
     reach("deidentify:claimed")
     destinations = list(Destination.objects.filter(enabled=True))
     if not destinations:
         raise Transient("no-destination", "No destination is configured, so nobody says by which recipe to release.")
-    known = SeriesIdentifiers.objects.filter(series=series).first()
-    if known is None:  # nothing is released without identifiers; they were forgotten by a replay of another series
-        with transaction.atomic():
-            held.hold()
-            states.move(series, Image.objects.filter(status=Status.PROCESSING), Status.NEW, replay=True)
-            states.refresh(series)
-            let_go(held)
-        return
     recipes = sorted({destination.recipe for destination in destinations})
-    for chunk in _chunks(held, _waiting(series), recipes, known):
+    known = {one.series_id: one for one in SeriesIdentifiers.objects.filter(series__in=held.rows)}
+    for chunk in _chunks(held, _waiting(known), recipes, known, known_of(known.values())):
         _commit(held, chunk, destinations)
     with transaction.atomic():
         held.hold()
-        states.refresh(series)
+        # Nothing is released without identifiers; a replay of another series of the study made them be forgotten.
+        if forgotten := [series for series in held.rows if series.pk not in known]:
+            states.move(forgotten, Image.objects.filter(status=Status.PROCESSING), Status.NEW, replay=True)
+        states.refresh(held.rows)
         let_go(held)
     reach("deidentify:committed")
 
 
-def _waiting(series: Series) -> Iterator[Image]:
+def _waiting(series: Collection[int]) -> Iterator[Image]:
     """The images to release, read in pieces: a query left open would keep SQLite from writing meanwhile."""
-    ids = list(
-        Image.objects.filter(series=series, status=Status.PROCESSING).order_by("pk").values_list("pk", flat=True)
-    )
+    waiting = Image.objects.filter(series__in=series, status=Status.PROCESSING)
+    ids = list(waiting.order_by("pk").values_list("pk", flat=True))
     for start in range(0, len(ids), LARGEST_CHUNK):
         piece = Image.objects.filter(pk__in=ids[start : start + LARGEST_CHUNK])
         yield from list(piece.select_related("batch").order_by("pk"))
@@ -80,6 +80,7 @@ class Chunk:
         self.releases: list[Release] = []
         self.released: list[int] = []
         self.refused: dict[tuple[str, str], list[int]] = {}
+        self.excluded: dict[tuple[str, str], list[int]] = {}
         self._until = time.monotonic() + CHUNK_SECONDS
 
     @property
@@ -95,16 +96,32 @@ class Chunk:
 
 
 def _chunks(
-    held: Claim[Series], images: Iterator[Image], recipes: list[str], known: SeriesIdentifiers
+    held: Claim[Series],
+    images: Iterator[Image],
+    recipes: list[str],
+    identifiers: Mapping[int, SeriesIdentifiers],
+    more: Mapping[int, Known],
 ) -> Iterator[Chunk]:
     require_space(settings.RELEASES_DIR)
     chunk = Chunk(FIRST_CHUNK)
     for image in images:
         try:
-            if not held.take_in_hand(str(image.pk), image.size):
+            search = SEARCH_SECONDS if often_searched(image.sop_class_uid) else 0.0
+            if not held.take_in_hand(str(image.pk), image.size, search):
                 raise Quarantine("killed-worker", _BROKE_OFF)
-            chunk.releases += [create_release(image, recipe, known) for recipe in recipes]
-            chunk.released.append(image.pk)
+            releases, excluded = [], None
+            for recipe in recipes:
+                try:
+                    releases.append(
+                        create_release(image, recipe, identifiers[image.series_id], more.get(image.series_id, ()))
+                    )
+                except Excluded as error:
+                    excluded = error
+            if releases:
+                chunk.releases += releases
+                chunk.released.append(image.pk)
+            elif excluded:
+                chunk.excluded.setdefault((excluded.code, excluded.sentence), []).append(image.pk)
         except (MemoryError, OSError, Error, LostLease, ImproperlyConfigured):
             raise  # says nothing about this image, or counts against it only when it comes again
         except Quarantine as refused:
@@ -120,7 +137,7 @@ def _chunks(
 
 def _commit(held: Claim[Series], chunk: Chunk, destinations: list[Destination]) -> None:
     """Make the files durable, then the rows: releases, deliveries, statuses."""
-    if not chunk.released and not chunk.refused:
+    if not (chunk.released or chunk.refused or chunk.excluded):
         return
     if chunk.releases:
         sync_filesystem(settings.RELEASES_DIR)
@@ -134,17 +151,18 @@ def _commit(held: Claim[Series], chunk: Chunk, destinations: list[Destination]) 
             unique_fields=["image", "recipe"],
             update_fields=[field.name for field in Release._meta.fields if field.name not in ("id", "image", "recipe")],
         )
-        releases = Release.objects.filter(image__in=chunk.released).values_list("pk", "recipe")
+        releases = Release.objects.filter(image__in=chunk.released).values_list("pk", "recipe", "image__series")
         Delivery.objects.bulk_create(
             (
-                Delivery(release_id=pk, series=held.row, destination=destination, due_at=now)
-                for pk, recipe in releases
+                Delivery(release_id=pk, series_id=series, destination=destination, due_at=now)
+                for pk, recipe, series in releases
                 for destination in destinations
                 if destination.recipe == recipe
             ),
             ignore_conflicts=True,
         )
-        states.move(held.row, Image.objects.filter(pk__in=chunk.released), Status.DONEPROCESSING)
-        for (code, sentence), images in chunk.refused.items():
-            states.move(held.row, Image.objects.filter(pk__in=images), Status.QUARANTINED, code=code, sentence=sentence)
+        states.move(held.rows, Image.objects.filter(pk__in=chunk.released), Status.DONEPROCESSING)
+        for status, reasons in ((Status.QUARANTINED, chunk.refused), (Status.EXCLUDED, chunk.excluded)):
+            for (code, sentence), images in reasons.items():
+                states.move(held.rows, Image.objects.filter(pk__in=images), status, code=code, sentence=sentence)
         bells.ring("deliver")

@@ -1,26 +1,21 @@
 """Deliver: the due releases of one series go to one destination, and count as SENT only once that is proven.
 
-A claim takes all due deliveries of one (series, destination) with one fencing token. A destination that fails is left
-alone for a while (its `retry_at`), and is then tried by one worker first, so it delays no other.
+A destination that fails is left alone for a while (its `retry_at`), and is then tried by one worker first, so it delays
+no other. What was accepted is proven while the next images are being sent, where the destination can do both.
 """
 
 from __future__ import annotations
 
-import time
-import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Sequence
+from contextlib import closing, suppress
 
-from django.conf import settings
-from django.db import OperationalError, transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db import Error, OperationalError, connection, transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from main import bells, claims, states
-from main.claims import SLOWEST, backoff, lease_end
+from main import bells, states
+from main.claims import backoff, lease_end, locked
 from main.destinations import STRENGTH, Receipt, kind_of
 from main.errors import LostLease, Quarantine, describe
 from main.failpoints import reach
@@ -28,40 +23,30 @@ from main.history import record
 from main.models import Delivery, Destination, Image, Series
 from main.models.delivery import Proof
 from main.models.imaging import Status
+from main.pipeline.load import MAX_ATTEMPTS, PATIENT_ATTEMPTS, Load, claim_load
 from main.pipeline.next_stage import due_at, stage_of
 from main.pipeline.release import OpenRelease, open_release
 
-# At most so many images are taken at once: the next ones may go by another worker.
-CHUNK = 100
-CHUNK_BYTES = 256_000_000
-
-# Failed tries that count; a delivery whose worker dies again and again goes beyond, and is blocked.
-PATIENT_ATTEMPTS, MAX_ATTEMPTS = 8, 12
-
 State = Delivery.State
 
-
-@dataclass(frozen=True)
-class Load:
-    """The deliveries that this worker holds: of one series, to one destination."""
-
-    destination: Destination
-    series_id: int
-    token: uuid.UUID
-    deliveries: list[Delivery]
-    lease: float
+# Deliveries by outcome, proof, code and sentence.
+Groups = dict[tuple[str, Proof, str, str], list[int]]
 
 
 def deliver_next(series_id: int | None = None) -> bool:
     """Claim due deliveries and carry them out; False when none are due."""
-    load = _claim(series_id)
+    load = claim_load(series_id)
     if load is None:
         return False
     reach("deliver:claimed")
     with suppress(LostLease):
         try:
             deliver(load)
-        except (LostLease, OperationalError):
+        except LostLease:
+            raise
+        except OperationalError:
+            with suppress(Error):  # it goes on soon; if the database is away, the lease ends by itself
+                load.put_back()
             raise
         except Exception as error:  # noqa: BLE001 - whatever a destination raises becomes a visible state
             code, sentence = describe(error)
@@ -72,83 +57,28 @@ def deliver_next(series_id: int | None = None) -> bool:
 def deliver(load: Load) -> None:
     """Send what is to be sent, prove what was sent, and write each outcome."""
     opened, receipts = _open(load)
-    kind = kind_of(load.destination)
-    to_send = [release for delivery, release in opened if delivery.state == State.PENDING]
-    to_prove = [release for delivery, release in opened if delivery.state == State.ACCEPTED]
-    if to_send:
-        by_id = {release.delivery_id: release for release in to_send}
-        sent = list(_keeping(load, kind.send(to_send)))
-        reach("deliver:sent")
-        receipts += [receipt for receipt in sent if receipt.outcome != "sent"]
-        accepted = [receipt for receipt in sent if receipt.outcome == "sent"]
-        _write(load, accepted, keep=True)
-        reach("deliver:accepted")
-        to_prove += [by_id[one.delivery_id] for one in accepted if not sufficient(load.destination, one.proof)]
-    if to_prove:
-        _renew(load)
-        receipts += list(_keeping(load, kind.prove(to_prove)))
-        reach("deliver:proven")
+    to_send = {one.pk: release for one, release in opened if one.state == State.PENDING}
+    to_prove = [release for one, release in opened if one.state == State.ACCEPTED]
+    with closing(kind_of(load.destination)) as kind:
+        if to_send:
+            accepted = []
+            for receipt in load.keeping(kind.send(list(to_send.values()))):
+                if receipt.outcome != "sent":
+                    receipts.append(receipt)
+                    continue
+                accepted.append(receipt)
+                if not sufficient(load.destination, receipt.proof):
+                    to_prove.append(to_send[receipt.delivery_id])
+                    kind.begin_to_prove(to_prove[-1])
+            reach("deliver:sent")
+            _write(load, accepted, keep=True)
+            reach("deliver:accepted")
+        if to_prove:
+            load.renew()
+            receipts += load.keeping(kind.prove(to_prove))
+            reach("deliver:proven")
     _write(load, receipts)
     reach("deliver:committed")
-
-
-def _claim(series_id: int | None) -> Load | None:
-    now = timezone.now()
-    due = Delivery.objects.filter(due_at__lte=now)
-    if series_id is not None:
-        due = due.filter(series=series_id)
-    ready = Destination.objects.filter(enabled=True, held=False).filter(Q(retry_at=None) | Q(retry_at__lte=now))
-    for destination in ready.filter(Exists(due.filter(destination=OuterRef("pk")))).order_by("failures", "?"):
-        if destination.failures and not _probe(destination):
-            continue
-        mine = due.filter(destination=destination)
-        for series in _series_due(mine):
-            chosen, lease = _next_load(mine.filter(series=series))
-            token = uuid.uuid4()
-            # Without naming the destination again, so that SQLite goes by the keys and not through all that is due to it.
-            rows = Delivery.objects.filter(pk__in=chosen, due_at__lte=now)
-            rows.update(token=token, due_at=lease_end(lease), attempts=F("attempts") + 1)
-            won = Delivery.objects.filter(pk__in=chosen, token=token).select_related("release").order_by("pk")
-            if deliveries := list(won):
-                return Load(destination, series, token, deliveries, lease)
-    return None
-
-
-def _next_load(due: QuerySet[Delivery]) -> tuple[list[int], float]:
-    """Ids of what is taken at once, by number and size, and the seconds beyond a lease that it may take."""
-    chosen: list[int] = []
-    size = 0
-    if (
-        abandoned := due.filter(token__isnull=False)
-        .order_by("attempts", "pk")
-        .values_list("pk", "release__size")
-        .first()
-    ):
-        # Somebody died with it: alone, so that one that kills its worker holds up no other.
-        return [abandoned[0]], abandoned[1] / SLOWEST
-    for pk, one in due.order_by("pk").values_list("pk", "release__size")[:CHUNK]:
-        if chosen and size + one > CHUNK_BYTES:
-            break
-        chosen.append(pk)
-        size += one
-    return chosen, size / SLOWEST
-
-
-def _series_due(due: QuerySet[Delivery]) -> list[int]:
-    """A few of the series with due deliveries, the longest waiting first."""
-    found: list[int] = []
-    for series in due.order_by("due_at").values_list("series", flat=True)[: 4 * CHUNK]:
-        if series not in found:
-            found.append(series)
-        if len(found) == 4:
-            break
-    return found
-
-
-def _probe(destination: Destination) -> bool:
-    """A destination that failed is tried by one worker at a time."""
-    edge = timezone.now() + timedelta(seconds=3 * settings.DICOM_NETWORK_TIMEOUT)
-    return bool(Destination.objects.filter(pk=destination.pk, retry_at=destination.retry_at).update(retry_at=edge))
 
 
 def _open(load: Load) -> tuple[list[tuple[Delivery, OpenRelease]], list[Receipt]]:
@@ -173,26 +103,6 @@ def _open(load: Load) -> tuple[list[tuple[Delivery, OpenRelease]], list[Receipt]
     return opened, receipts
 
 
-def _held(load: Load, ids: Iterable[int]) -> QuerySet[Delivery]:
-    rows = Delivery.objects.filter(pk__in=list(ids))
-    return rows if claims._FENCE_OFF else rows.filter(token=load.token)
-
-
-def _renew(load: Load) -> None:
-    if not _held(load, [one.pk for one in load.deliveries]).update(due_at=lease_end(load.lease)):
-        raise LostLease
-
-
-def _keeping(load: Load, receipts: Iterable[Receipt]) -> Iterator[Receipt]:
-    """Pass receipts on and renew the lease on the way: over a slow line a load takes longer than one lease."""
-    renew_at = time.monotonic() + settings.SENDIT_LEASE_SECONDS / 3
-    for receipt in receipts:
-        yield receipt
-        if time.monotonic() > renew_at:
-            _renew(load)
-            renew_at = time.monotonic() + settings.SENDIT_LEASE_SECONDS / 3
-
-
 def sufficient(destination: Destination, proof: Proof) -> bool:
     """Whether `proof` is what the destination must reach; by default at least found, and what it can give at best."""
     required = destination.required_proof
@@ -205,28 +115,36 @@ def _write(load: Load, receipts: Sequence[Receipt], keep: bool = False) -> None:
     """Write outcomes, a statement for each distinct one; `keep` goes on holding what was only accepted."""
     if not receipts:
         return
-    groups: dict[tuple[str, Proof, str, str], list[int]] = defaultdict(list)
+    groups: Groups = defaultdict(list)
     for receipt in receipts:
         outcome: str = receipt.outcome
         if outcome in ("sent", "proven"):
             outcome = "proven" if sufficient(load.destination, receipt.proof) else "sent"
         groups[outcome, receipt.proof, receipt.code, receipt.sentence].append(receipt.delivery_id)
+    try:
+        _write_groups(load, groups, keep)
+    except OperationalError:  # a deadlock's victim, or the database was started anew: what was sent must not go twice
+        connection.close_if_unusable_or_obsolete()
+        _write_groups(load, groups, keep)
+
+
+def _write_groups(load: Load, groups: Groups, keep: bool) -> None:
     with transaction.atomic():
-        series = Series.objects.select_for_update().get(pk=load.series_id)
+        rows = locked(Series.objects.filter(pk=load.series_id))
         written = 0
         for (outcome, proof, code, sentence), ids in groups.items():
             written += _write_group(load, outcome, proof, code, sentence, ids, keep)
         if not written:
             raise LostLease
-        _update_destination(load.destination, groups)
         if any(outcome == "proven" for outcome, *_ in groups):
-            _settle(series)
+            _settle(rows[0])
+        _update_destination(load.destination, groups)
 
 
 def _write_group(load: Load, outcome: str, proof: Proof, code: str, sentence: str, ids: list[int], keep: bool) -> int:
-    rows = _held(load, ids)
+    rows = load.held(ids)
     sentence = sentence[:500]
-    attempts = max((one.attempts for one in load.deliveries), default=1)
+    attempts = load.attempts
     if outcome == "proven":
         done = rows.update(
             state=State.PROVEN, proof=proof, proven_at=timezone.now(), due_at=None, token=None, error_code="", error=""
@@ -281,7 +199,7 @@ def _write_group(load: Load, outcome: str, proof: Proof, code: str, sentence: st
     return done
 
 
-def _update_destination(destination: Destination, groups: dict[tuple[str, Proof, str, str], list[int]]) -> None:
+def _update_destination(destination: Destination, groups: Groups) -> None:
     """The circuit breaker: nothing but transient errors opens it, any answer closes it.
 
     A refusal of the association as a whole concerns the destination, so it is shown there.
@@ -308,7 +226,7 @@ def withdraw(destination: Destination, actor: str) -> int:
     forgotten = 0
     for pk in sorted(set(undelivered.values_list("series", flat=True))):
         with transaction.atomic():
-            series = Series.objects.select_for_update().get(pk=pk)
+            [series] = locked(Series.objects.filter(pk=pk))
             count, _ = undelivered.filter(series=series).delete()
             record("withdrawn", series_id=pk, destination=destination.name, count=count, actor=actor)
             _settle(series)

@@ -1,23 +1,28 @@
-"""Identify: a series gets its identifiers, once for the study; a provider that is away holds it and shows why."""
+"""Identify: series get their identifiers, once for each study; a provider that is away holds them and shows why."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from django.db import transaction
+from django.db.models import Min
 from django.utils import timezone
 
+from deidentify.dictionary import keyword_of, vr_of
 from deidentify.errors import Refused
 from deidentify.gate import read_structure, text
+from deidentify.known import KNOWN
 from main import identity, states
-from main.claims import Claim
+from main.claims import Claim, locked
 from main.errors import Quarantine
 from main.failpoints import reach
 from main.identifiers import Answer, Request, provider
 from main.models import Image, Series, SeriesIdentifiers, Study
 from main.models.imaging import Status
 from main.pipeline.next_stage import let_go
-from main.pipeline.register import original
+from main.pipeline.register import unchanged_original
 
 # What providers may ask about, read from the first image that is readable.
 HEADER = {
@@ -38,85 +43,155 @@ HEADER = {
 }
 
 
+# What the patient and others are called there: kept sealed, so that no image of the study leaves with one of these values.
+KNOWN_TAGS = frozenset(tag for tag in KNOWN if vr_of(tag) != "SQ")
+
+Known = tuple[tuple[str, str], ...]
+Answered = tuple[Request, Answer]
+
+# Originals of a study that are tried when the first ones of its series cannot be read.
+_TRIES = 5
+
+
 def identify(held: Claim[Series]) -> None:
-    """Get the identifiers of a claimed series and let it go to de-identification.
+    """Get the identifiers of the claimed series and let them go to de-identification.
+
+    Series whose study the provider refuses, or of which no original can be read, are quarantined.
 
     Raises
     ------
     Transient
         The provider is away.
-    Quarantine
-        The provider refused, or no original can be read.
     """
-    series = held.row
     reach("identify:claimed")
-    answer = None
-    if not _known(series.study):
-        answer = provider().identify(request_for(series))
+    answers = _answers(held.rows)
     reach("identify:answered")
     with transaction.atomic():
+        locked(Study.objects.filter(pk__in={series.study_id for series in held.rows}).only("pk"))
         held.hold()
-        _keep(series, answer)
-        states.move(series, Image.objects.filter(status=Status.NEW), Status.PROCESSING)
-        let_go(held)
+        waiting = Image.objects.filter(status=Status.NEW)
+        if identified := _keep(held.rows, answers):
+            states.move(identified, waiting, Status.PROCESSING)
+        for series in held.rows:
+            if isinstance(refused := answers.get(series.study_id), Quarantine) and series not in identified:
+                states.move(series, waiting, Status.QUARANTINED, code=refused.code, sentence=refused.sentence)
+        let_go(held)  # what lost its identifiers to a replay meanwhile is NEW still, and due again
     reach("identify:committed")
 
 
-def request_for(series: Series) -> Request:
-    """What is asked about the study of `series`, from the header of one of its originals.
-
-    Raises
-    ------
-    Quarantine
-        `no-original`, when none can be read.
-    """
-    for image in Image.objects.filter(series=series).select_related("batch").order_by("pk")[:5]:
-        try:
-            structure = read_structure(original(image), {0x00080005, *HEADER.values()})
-        except (Refused, OSError):
-            continue
-        header = {keyword: text(structure, tag) for keyword, tag in HEADER.items()}
-        return Request(
-            patient_key=identity.patient_key(
-                header["IssuerOfPatientID"], header["PatientID"], header["StudyInstanceUID"]
-            ),
-            patient_id=header["PatientID"],
-            accession_number=header["AccessionNumber"],
-            patient_birth_date=header["PatientBirthDate"],
-            study_date=next(
-                (header[k] for k in ("StudyDate", "SeriesDate", "ContentDate", "AcquisitionDate") if header[k]), ""
-            ),
-            header=header,
-        )
-    raise Quarantine("no-original", "No original of this series can be read, so no identifiers can be asked for.")
+def _answers(rows: Sequence[Series]) -> dict[int, Answered | Quarantine]:
+    """What the provider says about each study that has no identifiers yet, in one question for each."""
+    studies = {series.study_id for series in rows}
+    known = Series.objects.filter(study__in=studies, identifiers__isnull=False).values_list("study", flat=True)
+    unknown = studies.difference(known.distinct())
+    if not unknown:
+        return {}
+    found = requests_for([series for series in rows if series.study_id in unknown])
+    requests = {study: one for study, one in found.items() if isinstance(one, Request)}
+    answers = provider().identify_many(list(requests.values())) if requests else []
+    result: dict[int, Answered | Quarantine] = {
+        study: one for study, one in found.items() if isinstance(one, Quarantine)
+    }
+    for (study, request), answer in zip(requests.items(), answers, strict=True):
+        result[study] = answer if isinstance(answer, Quarantine) else (request, answer)
+    return result
 
 
-def _known(study: Study) -> SeriesIdentifiers | None:
-    return SeriesIdentifiers.objects.filter(series__study=study).order_by("pk").first()
+def requests_for(rows: Sequence[Series]) -> dict[int, Request | Quarantine]:
+    """What is asked about each study, from the header of one of the originals in `rows`; or why none can be read."""
+    studies = {series.pk: series.study_id for series in rows}
+    unread = Quarantine("no-original", "No original of this study can be read, so no identifiers can be asked for.")
+    found: dict[int, Request | Quarantine] = dict.fromkeys(studies.values(), unread)
+    images = Image.objects.filter(series__in=studies).select_related("batch")
+    first = images.values("series").annotate(first=Min("pk")).values("first")
+    for image in list(images.filter(pk__in=first).order_by("pk")):
+        _ask(image, studies[image.series_id], found)
+    for study in [study for study, one in found.items() if isinstance(one, Quarantine)]:
+        for image in list(images.filter(series__study=study).order_by("pk")[:_TRIES]):
+            _ask(image, study, found)
+    return found
 
 
-def _keep(series: Series, answer: Answer | None) -> None:
-    """One answer for a study: the first that was kept counts for every series of it, whoever asked again meanwhile."""
-    Study.objects.select_for_update().get(pk=series.study_id)
-    known = _known(series.study)
-    if known is not None and known.series_id == series.pk:
+def _ask(image: Image, study: int, found: dict[int, Request | Quarantine]) -> None:
+    """Read an original: the first of a study that can be read says what is asked, every one adds to what is known."""
+    try:
+        structure = read_structure(unchanged_original(image), {0x00080005, *HEADER.values(), *KNOWN_TAGS})
+    except Quarantine as changed:
+        if not isinstance(found[study], Request):
+            found[study] = changed
         return
-    if known is not None:
-        values, shift, sealed, name = known.values, known.date_shift_days, known.sealed_response, known.provider
-    elif answer is not None:
-        values, shift, name = answer.values, answer.date_shift_days, provider().name
-        sealed = identity.seal(json.dumps(answer.response)) if answer.response is not None else ""
-    else:
-        raise Quarantine(
-            "no-identifiers", "The identifiers of this study were removed while it was worked on: requeue it."
-        )
-    SeriesIdentifiers.objects.get_or_create(
-        series=series,
-        defaults={
-            "values": values,
-            "date_shift_days": shift,
-            "sealed_response": sealed,
-            "provider": name,
-            "at": timezone.now(),
-        },
+    except (Refused, OSError):
+        return
+    known = {(keyword_of(tag), value) for tag in KNOWN_TAGS if (value := text(structure, tag))}
+    if isinstance(before := found[study], Request):
+        found[study] = replace(before, known=tuple(sorted(known.union(before.known))))
+        return
+    header = {keyword: text(structure, tag) for keyword, tag in HEADER.items()}
+    found[study] = Request(
+        patient_key=identity.patient_key(header["IssuerOfPatientID"], header["PatientID"], header["StudyInstanceUID"]),
+        patient_id=header["PatientID"],
+        accession_number=header["AccessionNumber"],
+        patient_birth_date=header["PatientBirthDate"],
+        study_date=next(
+            (header[k] for k in ("StudyDate", "SeriesDate", "ContentDate", "AcquisitionDate") if header[k]), ""
+        ),
+        header=header,
+        known=tuple(sorted(known)),
+    )
+
+
+def _keep(rows: Sequence[Series], answers: Mapping[int, Answered | Quarantine]) -> list[Series]:
+    """Write what is new; returns the series that have identifiers now.
+
+    One answer for a study: the first that was kept counts for every series of it, whoever asked again meanwhile.
+    """
+    of_study = SeriesIdentifiers.objects.filter(series__study__in={series.study_id for series in rows})
+    first = of_study.values("series__study").annotate(first=Min("pk")).values("first")
+    kept = SeriesIdentifiers.objects.filter(pk__in=first).select_related("series")
+    known = {one.series.study_id: one for one in kept}
+    have = set(SeriesIdentifiers.objects.filter(series__in=rows).values_list("series", flat=True))
+    new: list[SeriesIdentifiers] = []
+    for series in rows:
+        if (one := known.get(series.study_id)) is None:
+            if not isinstance(answered := answers.get(series.study_id), tuple):
+                continue
+            one = known[series.study_id] = _identifiers(*answered)
+        if series.pk not in have:
+            new.append(
+                SeriesIdentifiers(
+                    series=series,
+                    values=one.values,
+                    patient_id=one.patient_id,
+                    date_shift_days=one.date_shift_days,
+                    sealed_response=one.sealed_response,
+                    sealed_known=one.sealed_known,
+                    provider=one.provider,
+                    at=timezone.now(),
+                )
+            )
+    SeriesIdentifiers.objects.bulk_create(new)
+    return [series for series in rows if series.study_id in known]
+
+
+def known_of(identifiers: Iterable[SeriesIdentifiers]) -> dict[int, Known]:
+    """What is known of the patient of each series, from the first image of its study."""
+    opened: dict[str, Known] = {"": ()}
+    found: dict[int, Known] = {}
+    for one in identifiers:
+        token = one.sealed_known
+        if token not in opened:
+            opened[token] = tuple((keyword, value) for keyword, value in json.loads(identity.unseal(token)))
+        found[one.series_id] = opened[token]
+    return found
+
+
+def _identifiers(request: Request, answer: Answer) -> SeriesIdentifiers:
+    """The answer as it is kept; of no series yet."""
+    return SeriesIdentifiers(
+        values=answer.values,
+        patient_id=answer.values.get("PatientID", "")[:64],
+        date_shift_days=answer.date_shift_days,
+        sealed_response=identity.seal(json.dumps(answer.response)) if answer.response is not None else "",
+        sealed_known=identity.seal(json.dumps(request.known)),
+        provider=provider().name,
     )

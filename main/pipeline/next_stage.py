@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -12,16 +14,21 @@ from main.claims import Claim
 from main.models import Series
 
 
-def let_go(held: Claim[Series]) -> None:
-    """Finish a claim on a series whose counts were refreshed in this transaction, and ring for what comes next."""
-    stage = stage_of(held.row)
-    held.row.refresh_from_db(fields=["proven_at"])
-    if stage == "cleanup" and held.row.proven_at is None:
-        held.hold(proven_at=timezone.now())
-    due = due_at(held.row, stage)
-    held.finish(due_at=due, stage=stage, attempts=0, in_hand="", deaths_in_hand=0, error_code="", error="")
-    if stage:
-        bells.ring(stage)
+def let_go(held: Claim[Series], rows: Sequence[Series] | None = None) -> None:
+    """Finish a claim on series (by default on all) whose counts were refreshed in this transaction; ring for what is next."""
+    now = timezone.now()
+    groups: dict[tuple[str, datetime | None], list[Series]] = defaultdict(list)
+    for row in held.rows if rows is None else rows:
+        stage = stage_of(row)
+        if stage == "cleanup":
+            row.proven_at = row.proven_at or now
+        groups[stage, due_at(row, stage, now)].append(row)
+    for (stage, due), group in groups.items():
+        if stage == "cleanup":
+            Series.objects.filter(pk__in=[row.pk for row in group], proven_at=None).update(proven_at=now)
+        held.finish(due, group, stage=stage, attempts=0, in_hand="", deaths_in_hand=0, error_code="", error="")
+        if stage:
+            bells.ring(stage)
 
 
 def stage_of(series: Series) -> str:
@@ -37,9 +44,9 @@ def stage_of(series: Series) -> str:
     return "cleanup"
 
 
-def due_at(series: Series, stage: str) -> datetime | None:
+def due_at(series: Series, stage: str, now: datetime | None = None) -> datetime | None:
     """When `stage` is due: deliveries have due times of their own, cleanup waits for proof and the retention time."""
-    now = timezone.now()
+    now = now or timezone.now()
     if stage in ("identify", "deidentify"):
         return now
     if stage == "cleanup" and settings.SENDIT_CLEANUP:

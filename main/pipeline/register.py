@@ -20,7 +20,7 @@ from deidentify.errors import Refused
 from deidentify.gate import Limits, Structure, read_structure, text
 from main import bells, identity
 from main.claims import DEATHS, Claim
-from main.errors import Transient, describe, goes_away
+from main.errors import Quarantine, Transient, describe, goes_away
 from main.failpoints import reach
 from main.history import record
 from main.models import Batch, FileOutcome, Image
@@ -29,12 +29,15 @@ from main.pipeline import rows
 
 CHUNK = 1000
 
+# The code of an image whose file is another one than was registered.
+CHANGED = "original-changed"
+
 # A damaged file that was written to just now may still be growing: it gets this long before it is called damaged.
 SETTLE_SECONDS = 10.0
 
 CHARACTER_SET, SOP_CLASS, SOP_INSTANCE = 0x00080005, 0x00080016, 0x00080018
 MODALITY, PATIENT_ID, ISSUER = 0x00080060, 0x00100020, 0x00100021
-STUDY_UID, SERIES_UID = 0x0020000D, 0x0020000E
+STUDY_UID, SERIES_UID, ACCESSION = 0x0020000D, 0x0020000E, 0x00080050
 WANTED = frozenset(
     {
         CHARACTER_SET,
@@ -45,6 +48,7 @@ WANTED = frozenset(
         ISSUER,
         STUDY_UID,
         SERIES_UID,
+        ACCESSION,
         0x00020010,
         0x00020002,
     }
@@ -64,6 +68,7 @@ class Header:
 
     path: str
     size: int
+    modified_ns: int
     sop_class_uid: str
     sop_instance_uid: str
     study_instance_uid: str
@@ -71,6 +76,7 @@ class Header:
     modality: str
     patient_id: str
     issuer: str
+    accession_number: str
 
 
 @dataclass(frozen=True)
@@ -104,10 +110,10 @@ def register(held: Claim[Batch]) -> None:
         comparisons = rows.Comparisons(batch, chunk.headers)
         with transaction.atomic():
             held.progress()
-            touched, later = rows.write(batch, chunk.headers, chunk.others, comparisons)
+            found, later = rows.write(batch, chunk.headers, chunk.others, comparisons)
             reach("register:chunk")
         growing += later
-        if touched:
+        if found:
             bells.ring("identify")
     if growing:
         raise Transient(
@@ -155,7 +161,7 @@ def _chunks(held: Claim[Batch], done: set[str]) -> Iterator[Chunk]:
     for entry in _files(held.row.folder):
         if entry.path in done:
             continue
-        chunk.add(entry if isinstance(entry, Unregistered) else _look(held, entry.path, entry.size))
+        chunk.add(entry if isinstance(entry, Unregistered) else _look(held, entry))
         if chunk.full:
             yield chunk
             chunk = Chunk()
@@ -170,10 +176,11 @@ def has_unaccounted_files(batch: Batch) -> bool:
 
 @dataclass(frozen=True)
 class Entry:
-    """A file of a drop that is to be looked at."""
+    """A file of a drop that is to be looked at, as it is before anybody does."""
 
     path: str
     size: int
+    modified_ns: int
 
 
 def _files(folder: Path) -> Iterator[Entry | Unregistered]:
@@ -193,19 +200,20 @@ def _files(folder: Path) -> Iterator[Entry | Unregistered]:
             if entry.is_dir(follow_symlinks=False):
                 waiting.append(Path(entry.path))
             else:
-                yield Entry(os.path.relpath(entry.path, folder), entry.stat(follow_symlinks=False).st_size)
+                found_now = entry.stat(follow_symlinks=False)
+                yield Entry(os.path.relpath(entry.path, folder), found_now.st_size, found_now.st_mtime_ns)
 
 
-def _look(held: Claim[Batch], path: str, size: int) -> Header | Unregistered | None:
+def _look(held: Claim[Batch], entry: Entry) -> Header | Unregistered | None:
     """Header of a file, or why it has none; None when it seems to be growing still."""
-    batch = held.row
+    batch, path, size = held.row, entry.path, entry.size
     if not held.take_in_hand(identity.blind_index("in hand", path)[:40], size):
         sentence = f"Reading this file broke off {DEATHS} times (a worker died, or ran out of memory). It is kept."
         return Unregistered(path, size, FileOutcome.Outcome.UNREADABLE, True, "killed-worker", sentence, {})
     file = batch.folder / path
     try:
         structure = read_structure(file, WANTED, Limits(size=settings.SENDIT_MAX_FILE_BYTES))
-        return _header(path, structure)
+        return _header(entry, structure)
     except Refused as refused:
         if any(is_system(part) for part in path.split(os.sep)):
             sentence = "A hidden or system file that was left in the folder; it is no image."
@@ -225,12 +233,13 @@ def _look(held: Claim[Batch], path: str, size: int) -> Header | Unregistered | N
         return Unregistered(path, size, FileOutcome.Outcome.UNREADABLE, True, code, sentence, {})
 
 
-def _header(path: str, structure: Structure) -> Header:
+def _header(entry: Entry, structure: Structure) -> Header:
     if structure.is_dicomdir:
         raise Refused("dicomdir", "A DICOMDIR lists the other files of a medium; it is no image and is not sent on.")
     header = Header(
-        path=path,
-        size=structure.size,
+        path=entry.path,
+        size=entry.size,
+        modified_ns=entry.modified_ns,
         sop_class_uid=text(structure, SOP_CLASS),
         sop_instance_uid=text(structure, SOP_INSTANCE),
         study_instance_uid=text(structure, STUDY_UID),
@@ -238,6 +247,7 @@ def _header(path: str, structure: Structure) -> Header:
         modality=_modality(text(structure, MODALITY)),
         patient_id=text(structure, PATIENT_ID),
         issuer=text(structure, ISSUER),
+        accession_number=text(structure, ACCESSION),
     )
     for keyword, value in (
         ("SOP Class UID", header.sop_class_uid),
@@ -274,3 +284,24 @@ def _just_written(file: Path) -> bool:
 def original(image: Image) -> Path:
     """Where the original of `image` is kept."""
     return image.batch.folder / str(identity.unseal_values(image.sealed)["path"])
+
+
+def unchanged_original(image: Image) -> Path:
+    """Where the original of `image` is kept, if it is still the file that was registered.
+
+    Raises
+    ------
+    Quarantine
+        `original-changed`: its size or the time of its last change is another, so nobody looked at what is in it now.
+    FileNotFoundError
+        It is gone.
+    """
+    path = original(image)
+    now = path.stat()
+    if now.st_size != image.size or image.modified_ns not in (None, now.st_mtime_ns):
+        raise Quarantine(
+            CHANGED,
+            "The file was written to after it was registered. Nothing of it leaves. Requeue it once nobody writes to it any "
+            "more: it is registered anew then.",
+        )
+    return path

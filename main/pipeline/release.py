@@ -18,10 +18,11 @@ from django.utils import timezone
 from deidentify import Deidentifier, Identifiers, Recipe
 from deidentify.errors import Refused
 from main import identity
-from main.errors import Quarantine
+from main.errors import Excluded, Quarantine
 from main.failpoints import reach
 from main.models import Image, Release, SeriesIdentifiers
-from main.pipeline.register import original
+from main.pipeline.identify import Known
+from main.pipeline.register import unchanged_original
 
 
 @dataclass(frozen=True)
@@ -43,17 +44,19 @@ class OpenRelease:
 @lru_cache(maxsize=16)
 def deidentifier(recipe: str) -> Deidentifier:
     """The engine for `recipe`, under the node's pseudonym key and project."""
-    key = identity.pseudonym_digest("deidentify", "")
+    key = identity.pseudonyms().engine_key
     return Deidentifier(Recipe.load(recipe), key)
 
 
-def create_release(image: Image, recipe: str, known: SeriesIdentifiers) -> Release:
+def create_release(image: Image, recipe: str, identifiers: SeriesIdentifiers, more: Known = ()) -> Release:
     """De-identify the original of `image` by `recipe` into the release folder; the row is not saved yet.
 
     Raises
     ------
+    Excluded
+        A filter of the recipe says that it is not sent.
     Quarantine
-        The engine refused: the reason is its code.
+        The engine refused: the reason is its code. Or the original is gone, or not the file that was registered.
     OSError
         The disk is full or fails.
     """
@@ -63,10 +66,16 @@ def create_release(image: Image, recipe: str, known: SeriesIdentifiers) -> Relea
     partial = target.with_suffix(f".{uuid.uuid4().hex[:8]}.part")
     target.parent.mkdir(exist_ok=True, mode=0o700)
     try:
-        released = engine.file(original(image), partial, Identifiers(values=known.values))
+        put_in = Identifiers(identifiers.values, identifiers.date_shift_days)
+        released = engine.file(unchanged_original(image), partial, put_in, more=more)
+        unchanged_original(image)  # nor was it written to while it was read
     except Refused as refused:
         partial.unlink(missing_ok=True)
-        raise Quarantine(refused.code, refused.sentence) from None
+        kind = Excluded if refused.code == "excluded" else Quarantine
+        raise kind(refused.code, refused.sentence) from None
+    except Quarantine:
+        partial.unlink(missing_ok=True)
+        raise
     except FileNotFoundError:
         raise Quarantine("no-original", "The original of this image is no longer in the data folder.") from None
     reach("deidentify:written")
@@ -86,6 +95,7 @@ def create_release(image: Image, recipe: str, known: SeriesIdentifiers) -> Relea
         size=released.size,
         sha256=released.sha256,
         file_name=file_name,
+        report={"actions": released.actions, "pixels": released.pixels},
         at=timezone.now(),
     )
 

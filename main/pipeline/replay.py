@@ -11,13 +11,15 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from main import bells, states
-from main.claims import ANEW
+from main.claims import ANEW, locked
 from main.errors import Permanent
 from main.history import record
 from main.models import Batch, Delivery, Destination, FileOutcome, Image, Series, SeriesIdentifiers
 from main.models.imaging import Status
 from main.overview import blocked
+from main.pipeline.cleanup import lock_parents, remove_series
 from main.pipeline.next_stage import due_at, stage_of
+from main.pipeline.register import CHANGED
 
 # Images asked for at once.
 _PIECE = 5000
@@ -60,8 +62,33 @@ def replay(series: Series, start: From, actor: str) -> int:
 
 
 def requeue_images(images: list[int], actor: str) -> int:
-    """Send quarantined images through again from the start."""
-    return _each_series(images, lambda row, own: states.move(row, own, Status.NEW, actor=actor, replay=True))
+    """Send quarantined images through again from the start; those whose file changed are registered anew."""
+    count = _register_anew(images, actor)
+    return count + _each_series(images, lambda row, own: states.move(row, own, Status.NEW, actor=actor, replay=True))
+
+
+def _register_anew(images: list[int], actor: str) -> int:
+    """Forget images whose file is another one than was registered: what is in it now gets an outcome of its own."""
+    count = 0
+    for start in range(0, len(images), _PIECE):
+        chosen = Image.objects.filter(pk__in=images[start : start + _PIECE], status=Status.QUARANTINED, code=CHANGED)
+        with transaction.atomic():
+            batches = lock_parents(list(Series.objects.filter(image_set__in=chosen).distinct()), chosen)
+            # A series in a worker's hands keeps them for this time.
+            rows = locked(Series.objects.filter(pk__in=chosen.values("series"), token=None))
+            going = chosen.filter(series__in=rows)
+            drops = {batch.pk: going.filter(batch=batch).count() for batch in batches}
+            for pk in [pk for pk, own in drops.items() if own]:
+                record("requeued", batch_id=pk, count=drops[pk], actor=actor)
+                _make_drops_due([pk])
+            count += sum(drops.values())
+            going.delete()
+            empty = [row for row in rows if not Image.objects.filter(series=row).exists()]
+            for row in rows:
+                if row not in empty:
+                    _make_due(row)
+            remove_series(empty)
+    return count
 
 
 def discard_images(images: list[int], actor: str, why: str) -> int:
@@ -76,13 +103,11 @@ def requeue_files(outcomes: list[int], actor: str) -> int:
     """Register held files again: their outcomes are forgotten and their drops are due."""
     with transaction.atomic():
         held = FileOutcome.objects.filter(pk__in=outcomes, held=True)
-        batches = set(held.values_list("batch", flat=True))
+        batches = [batch.pk for batch in _locked_drops(held)]
         count, _ = held.delete()
         for batch in batches:
             record("requeued", batch_id=batch, count=count, actor=actor)
-        # A worker that is at it loses its claim and begins anew.
-        Batch.objects.filter(pk__in=batches).update(stage="register", due_at=timezone.now(), **ANEW)
-        bells.ring("register")
+        _make_drops_due(batches)
     return count
 
 
@@ -90,7 +115,7 @@ def discard_files(outcomes: list[int], actor: str, why: str) -> int:
     """A person decides that held files go nowhere; their drops' folders are removed once nothing else is in them."""
     with transaction.atomic():
         held = FileOutcome.objects.filter(pk__in=outcomes, held=True)
-        batches = sorted(set(held.values_list("batch", flat=True)))
+        batches = [batch.pk for batch in _locked_drops(held)]
         count = held.update(held=False, outcome=FileOutcome.Outcome.DISCARDED, sentence=why[:500], code="discarded")
         for batch in batches:
             record("discarded", batch_id=batch, count=count, actor=actor, sentence=why)
@@ -103,25 +128,22 @@ def retry_blocked(actor: str, destination: str | None = None, series: int | None
     With `destination` or `series` only the deliveries of these; else drops and series that wait or stopped as well.
     """
     now = timezone.now()
-    with transaction.atomic():
-        waiting = Delivery.objects.filter(due_at__isnull=False, token=None)
-        refused = blocked()
-        chosen = Destination.objects.all()
-        if destination:
-            chosen = chosen.filter(name=destination)
-        if series:
-            waiting, refused = waiting.filter(series=series), refused.filter(series=series)
-        chosen.update(retry_at=None)
-        keys = list(chosen.values_list("pk", flat=True))
+    waiting = Delivery.objects.filter(due_at__isnull=False, token=None)
+    refused = blocked()
+    series_waiting = Series.objects.filter(token=None, due_at__isnull=False).exclude(stage="cleanup")
+    chosen = Destination.objects.filter(name=destination) if destination else Destination.objects.all()
+    keys = list(chosen.values_list("pk", flat=True))
+    if series:
+        waiting, refused = waiting.filter(series=series), refused.filter(series=series)
+        series_waiting = series_waiting.filter(pk=series)
+    with transaction.atomic():  # a parent before its children (main/claims.py)
+        if not series and not destination:
+            Batch.objects.filter(token=None, stage="register").update(due_at=now, attempts=0)
+        if series or not destination:
+            series_waiting.update(due_at=now)
         count = refused.filter(destination__in=keys).update(state=Delivery.State.PENDING, due_at=now, attempts=0)
         count += waiting.filter(destination__in=keys, due_at__gt=now).update(due_at=now, attempts=0)
-        if series:
-            Series.objects.filter(pk=series, token=None, due_at__isnull=False).exclude(stage="cleanup").update(
-                due_at=now
-            )
-        elif not destination:
-            Series.objects.filter(token=None, due_at__isnull=False).exclude(stage="cleanup").update(due_at=now)
-            Batch.objects.filter(token=None, stage="register").update(due_at=now, attempts=0)
+        chosen.update(retry_at=None)
         record("retry", count=count, actor=actor, destination=destination or "", series_id=series)
         for stage in bells.STAGES:
             bells.ring(stage)
@@ -137,15 +159,25 @@ def _each_series(images: list[int], act: Callable[[Series, QuerySet[Image]], int
             by_series[series].append(image)
     for pk, own in sorted(by_series.items()):
         with transaction.atomic():
-            row = Series.objects.select_for_update().get(pk=pk)
+            row = Series.objects.select_for_update(no_key=True).get(pk=pk)
             moved += act(row, Image.objects.filter(series=row, pk__in=own, status=Status.QUARANTINED))
             if row.token is None:
                 _make_due(row)
     return moved
 
 
+def _make_drops_due(batches: list[int]) -> None:
+    """A worker that is at one of them loses its claim and begins anew."""
+    Batch.objects.filter(pk__in=batches).update(stage="register", due_at=timezone.now(), **ANEW)
+    bells.ring("register")
+
+
+def _locked_drops(outcomes: QuerySet[FileOutcome]) -> list[Batch]:
+    return locked(Batch.objects.filter(pk__in=set(outcomes.values_list("batch", flat=True))))
+
+
 def _unheld(series: Series) -> Series:
-    row = Series.objects.select_for_update().get(pk=series.pk)
+    row = Series.objects.select_for_update(no_key=True).get(pk=series.pk)
     if row.token is not None and row.due_at and row.due_at > timezone.now():
         raise Permanent("in-hand", "A worker holds this series just now: try again in a moment.")
     return row

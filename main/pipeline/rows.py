@@ -6,15 +6,16 @@ Called by `register` inside its transaction; decides what is a duplicate, a conf
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from django.db.models import Sum
+from django.db.models import Model, QuerySet, Sum
 from django.utils import timezone
 
 from main import identity, states
-from main.history import record
+from main.claims import locked
+from main.history import record, record_each
 from main.models import Batch, FileOutcome, Image, Series, Study, Subject
 from main.models.imaging import Status
 from main.pipeline.difference import differing_keywords
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from main.pipeline.register import Header, Unregistered
 
 _Outcome = FileOutcome.Outcome
+
+M = TypeVar("M", bound=Model)
+K = TypeVar("K", bound=Hashable)
 
 
 def accounted_paths(batch: Batch) -> set[str]:
@@ -74,10 +78,11 @@ def _file_of(image: Image) -> Path:
 
 def write(
     batch: Batch, headers: Sequence[Header], others: Sequence[Unregistered], comparisons: Comparisons
-) -> tuple[set[int], int]:
-    """Write the rows of one chunk; returns the ids of the series that have new images, and how many files must wait.
+) -> tuple[bool, int]:
+    """Write the rows of one chunk; returns whether there are new images, and how many files must wait.
 
-    Rows of one kind are always written in the order of their indexes, so that two registrations never wait for each other.
+    Rows of one kind are always written in the order of their indexes, so that two registrations never wait for each other;
+    then they are locked, so that no cleanup removes them before their new images are seen.
     """
     now = timezone.now()
     owners = _owners(headers)
@@ -101,14 +106,14 @@ def write(
         )
         for item in outcomes
     )
-    for one, count in sorted(new.items(), key=lambda item: item[0].pk):
-        record("new-images", batch_id=batch.pk, series_id=one.pk, count=count, to_status="NEW")
-        states.refresh(one)
+    if new:
+        record_each("new-images", {one.pk: n for one, n in new.items()}, batch_id=batch.pk, to_status="NEW")
+        states.refresh(list(new))
         # A series in a worker's hands stays there: who lets go of it sees the new images (main/pipeline/next_stage.py).
-        Series.objects.filter(pk=one.pk, token=None).update(stage="identify", due_at=now)
+        Series.objects.filter(pk__in=[one.pk for one in new], token=None).update(stage="identify", due_at=now)
     if held := sum(item.held for item in outcomes):
         record("held-files", batch_id=batch.pk, count=held)
-    return {one.pk for one in new}, later
+    return bool(new), later
 
 
 def _patient(header: Header) -> str:
@@ -132,18 +137,16 @@ def _subjects(headers: Sequence[Header]) -> dict[str, Subject]:
     wanted = {_patient(header): header for header in headers}
     now = timezone.now()
     indexes = {identity.blind_index("patient", key): key for key in wanted}
-    Subject.objects.bulk_create(
-        (
-            Subject(
-                key_index=index,
-                sealed=identity.seal({"patient_id": wanted[key].patient_id, "issuer": wanted[key].issuer}),
-                added_at=now,
-            )
-            for index, key in sorted(indexes.items())
-        ),
-        ignore_conflicts=True,
-    )
-    return {indexes[found.key_index]: found for found in Subject.objects.filter(key_index__in=indexes)}
+    rows = [
+        Subject(
+            key_index=index,
+            sealed=identity.seal({"patient_id": wanted[key].patient_id, "issuer": wanted[key].issuer}),
+            added_at=now,
+        )
+        for index, key in sorted(indexes.items())
+    ]
+    found = _added(rows, Subject.objects.filter(key_index__in=indexes), lambda one: one.key_index)
+    return {indexes[index]: one for index, one in found.items()}
 
 
 def _studies(
@@ -152,22 +155,18 @@ def _studies(
     """Study of each Study Instance UID, and the paths of files whose study belongs to another patient."""
     indexes = {identity.blind_index("study", uid): uid for uid in owners}
     now = timezone.now()
-    Study.objects.bulk_create(
-        (
-            Study(subject=subjects[owners[uid]], uid_index=index, sealed_uid=identity.seal(uid), added_at=now)
-            for index, uid in sorted(indexes.items())
-            if owners[uid] in subjects
-        ),
-        ignore_conflicts=True,
-    )
-    studies = {
-        indexes[found.uid_index]: found
-        for found in Study.objects.filter(uid_index__in=indexes).select_related("subject")
-    }
+    rows = [
+        Study(subject=subjects[owners[uid]], uid_index=index, sealed_uid=identity.seal(uid), added_at=now)
+        for index, uid in sorted(indexes.items())
+        if owners[uid] in subjects
+    ]
+    found = _added(rows, Study.objects.filter(uid_index__in=indexes), lambda one: one.uid_index)
+    studies = {indexes[index]: one for index, one in found.items()}
+    patients = {one.pk: key for key, one in subjects.items()}
     strangers = {
         header.path
         for header in headers
-        if studies[header.study_instance_uid].subject.key_index != identity.blind_index("patient", _patient(header))
+        if patients.get(studies[header.study_instance_uid].subject_id) != _patient(header)
     }
     return studies, strangers
 
@@ -179,23 +178,31 @@ def _series(headers: Sequence[Header], studies: dict[str, Study]) -> dict[tuple[
         wanted.setdefault((studies[header.study_instance_uid].pk, header.series_instance_uid), header)
     indexes = {uid: identity.blind_index("series", uid) for _, uid in wanted}
     now = timezone.now()
-    Series.objects.bulk_create(
-        (
-            Series(
-                study_id=study,
-                uid_index=indexes[uid],
-                sealed_uid=identity.seal(uid),
-                modality=header.modality,
-                added_at=now,
-                changed_at=now,
-            )
-            for (study, uid), header in sorted(wanted.items(), key=lambda item: (item[0][0], indexes[item[0][1]]))
-        ),
-        ignore_conflicts=True,
-    )
-    found = Series.objects.filter(study__in={study for study, _ in wanted}, uid_index__in=set(indexes.values()))
-    by_index = {(one.study_id, one.uid_index): one for one in found}
-    return {(study, uid): by_index[study, indexes[uid]] for study, uid in wanted}
+    rows = [
+        Series(
+            study_id=study,
+            uid_index=indexes[uid],
+            sealed_uid=identity.seal(uid),
+            accession_index=identity.accession_index(header.accession_number),
+            modality=header.modality,
+            added_at=now,
+            changed_at=now,
+        )
+        for (study, uid), header in sorted(wanted.items(), key=lambda item: (item[0][0], indexes[item[0][1]]))
+    ]
+    known = Series.objects.filter(study__in={study for study, _ in wanted}, uid_index__in=set(indexes.values()))
+    found = _added(rows, known, lambda one: (one.study_id, one.uid_index))
+    return {(study, uid): found[study, indexes[uid]] for study, uid in wanted}
+
+
+def _added(rows: Sequence[M], known: QuerySet[M], key: Callable[[M], K]) -> dict[K, M]:
+    """Add those of `rows` that are missing; returns the `known` by their keys, locked for this transaction."""
+    wanted = {key(row) for row in rows}
+    while True:  # again if a cleanup removes one before it is locked
+        known.model._default_manager.bulk_create(rows, ignore_conflicts=True)
+        found = {key(one): one for one in locked(known)}
+        if wanted <= found.keys():
+            return found
 
 
 def _images(
@@ -243,6 +250,7 @@ def _images(
                 sealed=identity.seal({"path": header.path, "uid": header.sop_instance_uid}),
                 sop_class_uid=header.sop_class_uid,
                 size=header.size,
+                modified_ns=header.modified_ns,
             )
             for header in fresh.values()
         ),

@@ -1,6 +1,7 @@
 """The one door: a finished drop is claimed by a rename and becomes a Batch. What is in it is read by `register`.
 
-The order is: files durable in `work/drops/<key>/` first, the row second; a drop without its row is found by `recover`.
+The order is: files durable in `work/drops/<key>/` first, the row second; a drop without its row is found by `recover`. Of
+what comes from another filesystem a note says first where it lay, so that it is found wherever its taker died.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ TAKING = ".sendit-taking"
 
 # Drops asked for at once.
 _PIECE = 1000
+
+# The note of where a drop lay on another filesystem, until it is here: `<key>.source`, sealed.
+_NOTE = ".source"
 
 # While loose files are collected for a drop, its folder is called so: it is not complete.
 _COLLECTING = ".collecting"
@@ -66,9 +70,8 @@ def take(paths: Sequence[Path], inbox: Path) -> Batch | None:
         raise Transient("too-deep", "The drop has more folders in one another than can be copied.") from None
     if not taken:
         return None
-    watched = any(folder.path == inbox for folder in settings.WATCH_FOLDERS)
     name = paths[0].name if len(paths) == 1 else f"{taken} files"
-    return _commit(key, name, inbox.name if watched else "folder")  # another folder's name may be a patient's
+    return _commit(key, name, _source(inbox))
 
 
 def take_copy(path: Path) -> Batch:
@@ -86,13 +89,13 @@ def take_copy(path: Path) -> Batch:
     try:
         with copying(folder):
             partial.mkdir(mode=0o700)
+            reach("take:folder-made")
             if path.is_dir():
-                shutil.copytree(path, partial / path.resolve().name, symlinks=True)
+                shutil.copytree(path, partial / path.resolve().name, symlinks=True, copy_function=_copy_file)
             else:
-                shutil.copyfile(path, partial / path.name)
-            sync_filesystem(partial)
-            os.rename(partial, folder)
-            sync_filesystem(folder)
+                _copy_file(path, partial / path.name)
+            _make_durable(partial, folder)
+            reach("take:synced")
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
         raise _refused(error) from error
@@ -110,9 +113,10 @@ def recover(minimum_age_seconds: float) -> int:
         sync_filesystem(folder)
         _commit(uuid.UUID(folder.name), names[0] if len(names) == 1 else f"{len(names)} files", "recovered")
         found += 1
-    for watched in settings.WATCH_FOLDERS:
+    for inbox in {folder.path for folder in settings.WATCH_FOLDERS}.union(_noted().values()):
         with suppress(OSError):  # the watcher says what is wrong with a folder; here it must not stop the others
-            found += _recover_taking(watched.path, minimum_age_seconds)
+            found += _recover_taking(inbox, minimum_age_seconds)
+    _forget_notes()
     return found
 
 
@@ -149,32 +153,42 @@ def _rename_all(paths: Sequence[Path], folder: Path) -> int:
 
 
 def _move_across(paths: Sequence[Path], inbox: Path, folder: Path) -> int:
-    """Claim by a rename beside the drop, copy, sync, and only then remove what lies on the other filesystem."""
+    """Note where it is, claim it by a rename beside, copy, sync, and only then remove what lies on the other filesystem."""
     beside = inbox / TAKING / folder.name
-    beside.mkdir(parents=True)
-    taken = _rename_all(paths, beside)
-    if not taken:
-        beside.rmdir()
-        return 0
-    reach("take:renamed")
-    _copy_in(beside, folder)
+    with copying(folder):
+        _note(folder, inbox)
+        beside.mkdir(parents=True)
+        reach("take:folder-made")
+        taken = _rename_all(paths, beside)
+        if taken:
+            reach("take:renamed")
+            _copy_in(beside, folder)
+        else:
+            beside.rmdir()
+        folder.with_suffix(_NOTE).unlink()
     return taken
 
 
-def _copy_in(beside: Path, folder: Path) -> bool:
-    """Copy what was claimed on another filesystem; False when another process is at it."""
-    with copying(folder) as mine:
-        if not mine:
-            return False
-        partial = folder.with_suffix(".part")
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.copytree(beside, partial, symlinks=True)
-        sync_filesystem(partial)
-        os.rename(partial, folder)
-        sync_filesystem(folder)
-        reach("take:synced")
-        shutil.rmtree(beside)
-    return True
+def _copy_in(beside: Path, folder: Path) -> None:
+    """Copy what was claimed on another filesystem, and remove it there."""
+    partial = folder.with_suffix(".part")
+    shutil.rmtree(partial, ignore_errors=True)
+    shutil.copytree(beside, partial, symlinks=True, copy_function=_copy_file)
+    _make_durable(partial, folder)
+    reach("take:synced")
+    shutil.rmtree(beside)
+
+
+def _copy_file(source: str | Path, target: str | Path) -> None:
+    shutil.copy2(source, target)
+    reach("take:renamed")
+
+
+def _make_durable(partial: Path, folder: Path) -> None:
+    """Everything that was copied is on the disk before it gets the name by which it counts."""
+    sync_filesystem(partial)
+    os.rename(partial, folder)
+    sync_filesystem(folder)
 
 
 @contextmanager
@@ -191,6 +205,11 @@ def copying(folder: Path) -> Iterator[bool]:
             yield True
         finally:
             lock.unlink(missing_ok=True)
+
+
+def _source(inbox: Path) -> str:
+    """What is shown as the source: another folder's name than a watched one's may be a patient's."""
+    return inbox.name if any(folder.path == inbox for folder in settings.WATCH_FOLDERS) else "folder"
 
 
 def _commit(key: uuid.UUID, name: str, source: str) -> Batch:
@@ -266,17 +285,37 @@ def _recover_taking(inbox: Path, minimum_age_seconds: float) -> int:
         return 0
     for beside in waiting:
         folder = settings.DROPS_DIR / beside.name
-        names = sorted(entry.name for entry in os.scandir(beside))
-        if folder.exists():
-            with copying(folder) as mine:
-                if mine:
-                    shutil.rmtree(beside)
-        elif not names:
-            beside.rmdir()
-        else:
-            require_space(settings.DROPS_DIR)
-            if not _copy_in(beside, folder):
+        with copying(folder) as mine:
+            if not mine:
                 continue
-            _commit(uuid.UUID(beside.name), names[0] if len(names) == 1 else f"{len(names)} files", inbox.name)
-            found += 1
+            names = sorted(entry.name for entry in os.scandir(beside))
+            if folder.exists():
+                shutil.rmtree(beside)
+            elif not names:
+                beside.rmdir()
+            else:
+                require_space(settings.DROPS_DIR)
+                _copy_in(beside, folder)
+                _commit(uuid.UUID(beside.name), names[0] if len(names) == 1 else f"{len(names)} files", _source(inbox))
+                found += 1
     return found
+
+
+def _note(folder: Path, inbox: Path) -> None:
+    """Write down where the drop that becomes `folder` is claimed, before it is."""
+    partial = folder.with_suffix(f"{_NOTE}.part")
+    partial.write_text(identity.seal(str(inbox.absolute())))
+    _make_durable(partial, folder.with_suffix(_NOTE))
+
+
+def _noted() -> dict[Path, Path]:
+    """The notes there are, and the folder that each names."""
+    return {note: Path(identity.unseal(note.read_text())) for note in settings.DROPS_DIR.glob(f"*{_NOTE}")}
+
+
+def _forget_notes() -> None:
+    """Remove notes of what is no longer beside, unless the other filesystem is not mounted here, or somebody is at it."""
+    for note, inbox in _noted().items():
+        with copying(note.with_suffix("")) as mine:
+            if mine and inbox.is_dir() and not (inbox / TAKING / note.stem).exists():
+                note.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ ALL = (
     ("deidentify",),
     ("bookkeeping",),
     ("registration",),
+    ("small_series",),
     ("scale",),
 )
 _LIMIT_SECONDS = 600

@@ -36,22 +36,18 @@ def main() -> None:
     with own_node(postgresql=options.postgresql, SENDIT_CLEANUP="yes", SENDIT_RETENTION_HOURS="0") as folder:
         _through(folder, 5)  # keys, caches and the like
         found = {images: _through(folder, images) for images in options.images}
-        _prove_all_gone()
+        prove_all_gone()
     print("stage       " + "".join(f"{images:>7} images" for images in found) + "   per further image")
     slope = 0.0
     for stage in (*STAGES, "all"):
-        counts = [
-            sum(len(said) for name, said in stages.items() if stage in (name, "all")) for stages in found.values()
-        ]
+        counts = [sum(len(one) for name, one in stages.items() if stage in (name, "all")) for stages in found.values()]
         slope = (counts[-1] - counts[0]) / max(1, options.images[-1] - options.images[0])
         print(f"{stage:12}" + "".join(f"{count:14}" for count in counts) + f"{slope:20.3f}")
     print()
     verdict("statements per further image, all stages", [slope], GOAL)
     if options.show:
         for images, stages in found.items():
-            print(f"\n{options.show}, {images} images:")
-            for said, count in Counter(stages[options.show]).most_common():
-                print(f"{count:6} x {said}")
+            print_statements(f"{options.show}, {images} images", Counter(stages[options.show]))
 
 
 def _through(folder: Path, images: int) -> dict[str, list[str]]:
@@ -62,18 +58,27 @@ def _through(folder: Path, images: int) -> dict[str, list[str]]:
 
     source = settings.WATCH_FOLDERS[0].path / f"series-{images}"
     make_series(source, images, size=128)
-    found = {"take": _said(lambda: hand_over(source))}
+    found = {"take": said(lambda: hand_over(source))}
     for stage in STAGES[1:]:
-        found[stage] = _said(lambda stage=stage: _all_of(work.work_one, stage))
+        found[stage] = said(lambda stage=stage: all_of(work.work_one, stage))
     return found
 
 
-def _all_of(work_one: Callable[[str], bool], stage: str) -> None:
+def print_statements(title: str, statements: Counter[str]) -> None:
+    """Print each distinct statement with how often it was said."""
+    print(f"\n{title}:")
+    for statement, count in statements.most_common():
+        print(f"{count:6} x {statement}")
+
+
+def all_of(work_one: Callable[[str], bool], stage: str) -> None:
+    """Work on `stage` until nothing is due."""
     while work_one(stage):
         pass
 
 
-def _said(act: Callable[[], object]) -> list[str]:
+def said(act: Callable[[], object]) -> list[str]:
+    """What `act` says to the database."""
     from django.db import connection
 
     found: list[str] = []
@@ -94,7 +99,8 @@ def _shortened(sql: str) -> str:
     return sql.replace('"', "")[:180]
 
 
-def _prove_all_gone() -> None:
+def prove_all_gone() -> None:
+    """Every image that went in came out, was cleaned up, and is in the ledger."""
     from main.models import Image, LedgerEntry
 
     assert not Image.objects.exists(), "something did not get through"

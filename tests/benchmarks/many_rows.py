@@ -41,18 +41,19 @@ _OF_SERIES = [
     SELECT {base} + s, CASE s %% 2 WHEN 0 THEN 'not-dicom' ELSE 'duplicate' END, s %% 2 = 0,
     CASE s %% 2 WHEN 0 THEN 'not-dicom' ELSE 'duplicate' END, 'A sentence.', {no_detail}, {token}, 1000, {ago}
     FROM n WHERE (s - 1) %% {per_study} = 0""",
-    f"""INSERT INTO main_series ({_WORK}, id, study_id, uid_index, sealed_uid, modality, status, images, bytes, n_new,
+    f"""INSERT INTO main_series ({_WORK}, id, study_id, uid_index, sealed_uid, accession_index, modality,
+    status, images, bytes, n_new,
     n_processing, n_doneprocessing, n_sent, n_done, n_quarantined, n_excluded, added_at, changed_at, proven_at)
     SELECT stage, CASE stage WHEN 'cleanup' THEN {{tomorrow}} WHEN 'identify' THEN {{ago}} WHEN 'deidentify' THEN {{ago}}
-    ELSE NULL END, NULL, 0, '', 0, '', '', {{base}} + s, {{base}} + s - (s - 1) %% {{per_study}}, {{hash}}, {{token}},
+    ELSE NULL END, NULL, 0, '', 0, '', '', {{base}} + s, {{base}} + s - (s - 1) %% {{per_study}}, {{hash}}, {{token}}, {{hash}},
     CASE s %% 3 WHEN 0 THEN 'MR' ELSE 'CT' END, status, {{images}}, 530000 * {{images}},
     CASE status WHEN 'NEW' THEN {{images}} ELSE 0 END, CASE status WHEN 'PROCESSING' THEN {{images}} ELSE 0 END,
     CASE status WHEN 'DONEPROCESSING' THEN {{images}} ELSE 0 END, CASE status WHEN 'SENT' THEN {{images}} ELSE 0 END, 0,
     CASE status WHEN 'QUARANTINED' THEN {{images}} ELSE 0 END, 0, {{ago}}, {{ago}},
     CASE status WHEN 'SENT' THEN {{ago}} ELSE NULL END
     FROM (SELECT s, {_STATUS} AS status, {_STAGE} AS stage FROM n) AS series""",
-    """INSERT INTO main_seriesidentifiers (series_id, provider, "values", date_shift_days, sealed_response, at)
-    SELECT {base} + s, 'keyed', {identifiers}, -100, '', {ago} FROM n""",
+    """INSERT INTO main_seriesidentifiers (series_id, provider, "values", patient_id, date_shift_days, sealed_response,
+    at) SELECT {base} + s, 'keyed', {identifiers}, 'SD' || s, -100, '', {ago} FROM n""",
     f"""INSERT INTO main_ledgerentry (series_id, study_instance_uid, series_instance_uid, patient_id, modality, images,
     excluded, bytes, recipes, destinations, received_at, proven_at, cleaned_at)
     SELECT s, {_UID} || s, {_UID} || s, 'SD' || s, 'CT', {{images}}, 0, 530000 * {{images}}, {{recipes}}, {{no_detail}},

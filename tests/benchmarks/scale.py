@@ -73,7 +73,8 @@ def _machinery() -> dict[str, Open]:
     """What sweeper and workers ask all the time; a claim is rolled back."""
     from main.claims import claim
     from main.models import Batch, Series
-    from main.pipeline import deliver, sweep
+    from main.pipeline import sweep
+    from main.pipeline.load import claim_load
 
     return {
         "sweep: what is due": sweep.due_stages,
@@ -81,7 +82,7 @@ def _machinery() -> dict[str, Open]:
         "sweep: clamp the clock": lambda: _undone(sweep.clamp),
         "claim of a drop": lambda: _undone(lambda: claim(Batch, "register")),
         "claim of a series": lambda: _undone(lambda: claim(Series, "deidentify")),
-        "claim of deliveries": lambda: _undone(lambda: deliver._claim(None)),
+        "claim of deliveries": lambda: _undone(claim_load),
     }
 
 

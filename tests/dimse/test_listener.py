@@ -192,7 +192,7 @@ def test_a_stranger_that_drips_is_closed_in_time(listener: CommitmentListener) -
 
 def test_many_strangers_are_closed_at_once_and_leave_the_places_free(listener: CommitmentListener) -> None:
     strangers = [socket.create_connection(("127.0.0.1", listener.port)) for _ in range(50)]
-    threads = [thread for thread in threading.enumerate() if thread.name == "commitment answer"]
+    threads = [thread for thread in threading.enumerate() if thread.name == "association"]
     assert len(threads) <= 3
 
     def answers_again() -> bool:

@@ -31,7 +31,10 @@ from dimse.messages import (
 UIDS = st.from_regex(r"[0-9.]{1,64}", fullmatch=True)
 NUMBERS = st.integers(0, 0xFFFF)
 COMMANDS = st.fixed_dictionaries(
-    {}, optional={keyword: UIDS if keyword.endswith("UID") else NUMBERS for keyword in ELEMENTS}
+    {},
+    optional={
+        keyword: UIDS if keyword.endswith("UID") or keyword == "ErrorComment" else NUMBERS for keyword in ELEMENTS
+    },
 )
 
 

@@ -14,15 +14,15 @@ from deidentify.errors import CODES
 from deidentify.marks import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
 from deidentify.recipe import IMPLEMENTED_OPTIONS
 from deidentify.tables import table_e1_1
+from dimse import CommitmentListener
 from dimse.association import RELEASE_WITHIN
 from dimse.commitment import SHORT_WAIT
 from dimse.find import ASKED_AT_ONCE
-from dimse.listener import LONGEST_ASSOCIATION
 from dimse.negotiation import LARGEST_SENT_PDU, MAX_CONTEXTS
 from dimse.peer import Peer
 from main.failpoints import NAMES
 from main.models.arrival import FileOutcome
-from main.pipeline.deliver import CHUNK
+from main.pipeline.load import CHUNK
 from sendit.reference import PREFIXES, SETTINGS
 from web.reasons import REASONS
 
@@ -128,7 +128,7 @@ def test_options_are_not_called_missing_once_they_are_there() -> None:
         f"TCP connection | {inspect.signature(Peer).parameters['connect_timeout'].default:g} s",
         f"up to {ASKED_AT_ONCE} SOP Instance UIDs",
         f"is taken for {SHORT_WAIT:g} s",
-        f"lasts {LONGEST_ASSOCIATION:g} s",
+        f"silent for {inspect.signature(CommitmentListener).parameters['silence_timeout'].default:g} s is aborted",
         f"release | {RELEASE_WITHIN:g} s",
         f"Up to {CHUNK} images of one series",
         f"PS3.15 Annex E, edition {table_e1_1().edition}",

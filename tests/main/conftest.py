@@ -57,7 +57,7 @@ class Node:
 @pytest.fixture
 def node(tmp_path: Path, settings: Any, db: None) -> Node:
     """A node with a folder destination."""
-    for name in ("DROPS_DIR", "RELEASES_DIR", "RUN_DIR", "LOGS_DIR"):
+    for name in ("DROPS_DIR", "RELEASES_DIR", "CERTIFICATES_DIR", "RUN_DIR", "LOGS_DIR"):
         folder = tmp_path / "data" / name.lower()
         folder.mkdir(parents=True)
         setattr(settings, name, folder)

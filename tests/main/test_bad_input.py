@@ -17,7 +17,7 @@ from pydicom.data import get_testdata_file
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from main import work
-from main.models import Batch, FileOutcome, Image, Series, Study, Subject
+from main.models import Batch, Destination, FileOutcome, Image, Series, Study, Subject
 from main.pipeline import register
 from main.pipeline.take import take
 from tests.main.conftest import Node, copy_of, counts_add_up, one, statuses
@@ -286,7 +286,10 @@ def test_a_very_long_name_is_no_problem(node: Node, ct: Dataset, recwarn: Any) -
         "reportsi.dcm",
     ],
 )
-def test_every_transfer_syntax_comes_out_as_it_came_in(node: Node, name: str) -> None:
+def test_every_transfer_syntax_comes_out_as_it_came_in(node: Node, name: str, tmp_path: Path) -> None:
+    recipe = tmp_path / "pixels-as-they-are.yaml"
+    recipe.write_text("name: as they are\nprofile: basic\npixels: keep\n")
+    Destination.objects.update(recipe=str(recipe))
     batch = node.drop("d", copy_of(name))
     assert statuses(batch) == {"SENT": 1}
     source, out = dcmread(str(get_testdata_file(name))), dcmread(node.out()[0])

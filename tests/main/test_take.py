@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 import uuid
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connection
+from pydicom import dcmread
 from pydicom.data import get_testdata_file
+from pydicom.uid import generate_uid
 
-from main import work
+from main import failpoints, identity, work
 from main.errors import Transient
-from main.models import Batch
+from main.models import Batch, FileOutcome, Image
 from main.pipeline import take as taking
+from main.pipeline.sweep import tidy
 from main.pipeline.take import recover, take, take_copy
+from main.tasks import import_dicomdir
+from sendit.settings import WatchFolder
 from tests.main.conftest import Node, copy_of, statuses
 
 
@@ -64,31 +72,100 @@ def test_a_claimed_folder_without_row_is_found_again(node: Node, settings: Any) 
     assert {path.name for path in settings.DROPS_DIR.iterdir()} == {lost.name}
 
 
-def test_a_drop_from_another_filesystem_is_copied_and_then_removed(
-    node: Node, settings: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    other = Path("/dev/shm") / f"sendit-test-{uuid.uuid4().hex}"
-    other.mkdir()
-    try:
-        assert other.stat().st_dev != node.inbox.stat().st_dev
-        shutil.copytree(a_drop(node), other / "d")
-        batch = take([other / "d"], other)
-        assert batch is not None
-        assert not (other / "d").exists()
-        assert not list((other / taking.TAKING).iterdir())
-        work.drain(seconds=10)
-        assert statuses(batch) == {"SENT": 1}
+@pytest.fixture
+def other(node: Node) -> Iterator[Path]:
+    """A folder on another filesystem than the data folder's."""
+    folder = Path("/dev/shm") / f"sendit-test-{uuid.uuid4().hex}"
+    folder.mkdir()
+    assert folder.stat().st_dev != node.inbox.stat().st_dev
+    yield folder
+    shutil.rmtree(folder)
 
-        shutil.copytree(node.inbox / "d", other / "e")
-        settings.WATCH_FOLDERS = [type("Folder", (), {"path": other})()]
-        with monkeypatch.context() as crash:
-            crash.setattr(taking, "_copy_in", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-            with pytest.raises(KeyboardInterrupt):
-                take([other / "e"], other)
-        assert recover(0) == 1
-        assert not list((other / taking.TAKING).iterdir())
-    finally:
-        shutil.rmtree(other)
+
+def test_a_drop_from_another_filesystem_is_copied_and_then_removed(node: Node, other: Path, settings: Any) -> None:
+    shutil.copytree(a_drop(node), other / "d")
+    batch = take([other / "d"], other)
+    assert batch is not None
+    assert not (other / "d").exists()
+    assert not list((other / taking.TAKING).iterdir())
+    assert [path.name for path in settings.DROPS_DIR.iterdir()] == [str(batch.key)]
+    work.drain(seconds=10)
+    assert statuses(batch) == {"SENT": 1}
+
+
+# Where the taker dies, and how often it has come there then: before and after the claim, within the copy, after it.
+DEATHS = ["take:folder-made:1", "take:renamed:1", "take:renamed:3", "take:synced:1"]
+
+
+@pytest.mark.parametrize("place", DEATHS)
+@pytest.mark.parametrize("watched", [True, False], ids=["watched", "not watched"])
+def test_a_drop_from_another_filesystem_is_found_wherever_its_taker_died(
+    node: Node, other: Path, settings: Any, place: str, watched: bool
+) -> None:
+    if watched:
+        settings.WATCH_FOLDERS = [WatchFolder(other)]
+    fill_four(other / "d")
+    die_at(place, lambda: import_dicomdir(str(other / "d")))
+    recover(0)
+    import_dicomdir(str(other / "d"))  # once more, by somebody who does not know
+    recover(0)
+    work.drain(seconds=20)
+    assert Image.objects.filter(status="SENT").count() == Image.objects.count() == 4
+    assert Batch.objects.count() == 1, "nothing came twice"
+    assert not FileOutcome.objects.exists()
+    assert not [path for path in other.rglob("*") if path.is_file()]
+    left = {path.name for path in settings.DROPS_DIR.iterdir()}
+    assert left == {str(Batch.objects.get().key)}, "no note and no lock is left"
+
+
+def test_a_note_waits_for_a_filesystem_that_is_not_mounted(node: Node, other: Path) -> None:
+    fill_four(other / "d")
+    die_at("take:renamed:2", lambda: take([other / "d"], other))
+    away = other.with_name(other.name + "-away")
+    other.rename(away)
+    assert recover(0) == 0
+    away.rename(other)
+    assert recover(0) == 1
+    work.drain(seconds=20)
+    assert Image.objects.filter(status="SENT").count() == 4
+
+
+@pytest.mark.parametrize("place", ["take:folder-made:1", "take:renamed:2", "take:synced:1"])
+def test_an_import_whose_copy_broke_off_can_be_made_again(node: Node, settings: Any, place: str) -> None:
+    source = node.inbox / "d"
+    fill_four(source)
+    die_at(place, lambda: take_copy(source))
+    recover(0)
+    take_copy(source)
+    work.drain(seconds=20)
+    assert Image.objects.filter(status="SENT").count() == Image.objects.count() == 4
+    assert len(node.out()) == 4
+    assert len(list(source.iterdir())) == 4
+    for path in settings.DROPS_DIR.glob("*.part"):
+        os.utime(path, (0, 0))
+    tidy()
+    assert not list(settings.DROPS_DIR.glob("*.*")), "nothing of the broken copy is left"
+
+
+def die_at(place: str, act: Callable[[], object]) -> None:
+    """Another process does `act` and dies at the failpoint `name:n` as by `kill -9`."""
+    identity.keyring()  # read before: the other process must not use this one's connection
+    pid = os.fork()
+    if pid == 0:
+        failpoints._FAULT = failpoints._parse(place)
+        with suppress(BaseException):
+            act()
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 137, "it did not come so far"
+
+
+def fill_four(folder: Path) -> None:
+    """Four images of one series."""
+    image = dcmread(str(get_testdata_file("CT_small.dcm")))
+    folder.mkdir()
+    for number in range(4):
+        image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+        image.save_as(folder / f"{number}.dcm")
 
 
 def test_a_nearly_full_disk_takes_nothing_and_says_so(node: Node, settings: Any) -> None:

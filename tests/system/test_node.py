@@ -65,6 +65,13 @@ def wait_for(condition: Callable[[], bool], seconds: float, log: Path) -> None:
         time.sleep(0.2)  # looks at what other processes do
 
 
+def without_search(folder: Path) -> str:
+    """A recipe that leaves pixels as they are: searching them all for text takes minutes, and is tested elsewhere."""
+    recipe = folder / "without-search.yaml"
+    recipe.write_text("name: without search\nprofile: basic\npixels: keep\n")
+    return str(recipe)
+
+
 def drop(folder: Path) -> int:
     """pydicom's own test files, copied under a temporary name and renamed; returns how many."""
     inbox = folder / "data" / "inbox"
@@ -92,7 +99,7 @@ def every_file_is_accounted_for(command: Callable[..., dict[str, Any]], files: i
 
 
 def test_the_embedded_node_brings_every_file_to_its_outcome(tmp_path: Path) -> None:
-    with running_node(tmp_path) as command:
+    with running_node(tmp_path, SENDIT_RECIPE=without_search(tmp_path)) as command:
         files = drop(tmp_path)
         wait_for(lambda: through(command("status")), 90, tmp_path / "node.log")
         balance = every_file_is_accounted_for(command, files)
@@ -112,6 +119,7 @@ def test_the_production_parts_bring_every_image_proven_to_orthanc(
         POSTGRES_DB=postgres.database,
         CELERY_BROKER_URL=redis_server.url,
         SENDIT_WORKERS="3",
+        SENDIT_RECIPE=without_search(tmp_path),
         SEND_TO_ORTHANC="yes",
         ORTHANC_PORT=str(empty_orthanc.dicom_port),
         ORTHANC_REST_URL=empty_orthanc.rest_url,

@@ -26,6 +26,7 @@ from main.models import (
 from main.pipeline.release import create_release
 
 CANARY_ID, CANARY_FOLDER, CANARY_FILE = "CANARY-4711", "CANARY^FOLDER", "CANARY-FILE.dcm"
+CANARY_ACCESSION = "CANARY-A-4711"
 CANARY_UID = "1.2.999.4711.4711"
 CANARIES = ("CANARY", CANARY_UID)
 
@@ -84,6 +85,7 @@ def series(batch: Batch, images: int = 1, status: str = "NEW", modality: str = "
         study=study,
         uid_index=identity.blind_index("series", series_uid),
         sealed_uid=identity.seal(series_uid),
+        accession_index=identity.accession_index(CANARY_ACCESSION),
         modality=modality,
         added_at=now,
         changed_at=now,
@@ -114,7 +116,9 @@ def identified(one: Series, pseudonym: str = "") -> SeriesIdentifiers:
     """Give a series its pseudonyms."""
     pseudonym = pseudonym or f"SD{one.pk:08d}"
     values = {"PatientID": pseudonym, "PatientName": pseudonym, "AccessionNumber": f"A{one.pk:07d}"}
-    return SeriesIdentifiers.objects.create(series=one, provider="keyed", values=values, at=timezone.now())
+    return SeriesIdentifiers.objects.create(
+        series=one, provider="keyed", values=values, patient_id=pseudonym, at=timezone.now()
+    )
 
 
 def delivered(one: Series, to: Destination, state: str = "PROVEN", count: int | None = None, **changes: object) -> None:
@@ -158,6 +162,8 @@ def real_image(batch: Batch, recipe: str = "basic") -> tuple[Image, Release]:
     dataset.InstitutionName = "CANARY HOSPITAL"
     dataset.StudyInstanceUID = CANARY_UID
     dataset.save_as(original)
+    image.size = original.stat().st_size
+    image.save()
     release = create_release(image, recipe, identified(one))
     release.save()
     return image, release

@@ -139,7 +139,7 @@ def test_originals_that_leave_are_said_on_every_page(opened: Client, node: dict[
 
 @pytest.mark.parametrize(
     "value",
-    [rows.CANARY_ID, "{study}", "{series}", "{instance}"],
+    [rows.CANARY_ID, rows.CANARY_ACCESSION, "{study}", "{series}", "{instance}"],
 )
 def test_an_original_value_finds_its_series_for_those_with_the_right_only(
     doctor: Client, nurse: Client, value: str

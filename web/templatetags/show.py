@@ -44,6 +44,7 @@ HAPPENED = {
     "cleaned": "Cleaned up",
     "reveal": "Original values shown",
     "search": "Found by an original value",
+    "access": "Right to see original values",
 }
 _EVENT_TONES = {
     "blocked": "bad",
@@ -56,6 +57,7 @@ _EVENT_TONES = {
     "cleaned": "good",
     "reveal": "eye",
     "search": "eye",
+    "access": "eye",
 }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import DatabaseError, connection
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
@@ -31,20 +31,17 @@ def metrics(request: HttpRequest) -> JsonResponse:
     first of these: a path would tell about the machine.
     """
     seen = Batch.objects.count()
-    has_image = Exists(Image.objects.filter(batch=OuterRef("pk")))
-    empty = Batch.objects.filter(~has_image, stage="", cleaned=0).count()
+    images = Image.objects.filter(batch=OuterRef("pk"))
+    empty = Batch.objects.filter(~Exists(images), stage="", cleaned=0).count()
     unfinished = [Status.NEW, Status.PROCESSING, Status.DONEPROCESSING, Status.QUARANTINED]
-    # By way of their series, which know their status by an index, however many images are through.
-    images = Image.objects.filter(series__status__in=unfinished, status__in=unfinished)
-    queued = set(images.values_list("batch", flat=True).distinct())
-    queued |= set(Batch.objects.filter(stage="register").values_list("pk", flat=True))
+    queued = Batch.objects.filter(Q(stage="register") | Exists(images.filter(status__in=unfinished))).count()
     waiting = sum(int(one["facts"].get("waiting", 0)) for one in overview.processes() if one["kind"] == "watcher")
     return JsonResponse(
         {
             "timestamp": timezone.localtime().strftime("%Y-%m-%d-%H:%M:%S"),
             "data_root": settings.WATCH_FOLDERS[0].path.name if settings.WATCH_FOLDERS else "",
             "data_total": seen + waiting,
-            "batches": {"SEEN": seen, "SENT": seen - empty - len(queued), "EMPTY": empty, "QUEUE": len(queued)},
+            "batches": {"SEEN": seen, "SENT": seen - empty - queued, "EMPTY": empty, "QUEUE": queued},
         }
     )
 

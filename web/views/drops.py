@@ -13,7 +13,6 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from main import identity, overview
 from main.models import Batch, Event, FileOutcome, Image
-from main.models.imaging import Status
 from web import originals, paging
 from web.live import answer
 
@@ -95,7 +94,7 @@ def drops(request: HttpRequest) -> HttpResponse:
         rows = rows.filter(stage="register")
     elif request.GET.get("state") == "held":
         files = FileOutcome.objects.filter(held=True).values("batch")
-        images = Image.objects.filter(status=Status.QUARANTINED).values("batch")
+        images = overview.held_images().values("batch")
         rows = rows.filter(Q(pk__in=files) | Q(pk__in=images))
     page = paging.by_time(rows, request.GET, PAGE, "received_at")
     context = {"page": page, "drops": ledgered(page.rows), "state": request.GET.get("state", "")}

@@ -7,13 +7,13 @@ from typing import Any
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.dateparse import parse_date
 from django.views.decorators.http import require_POST, require_safe
 
-from main import overview
+from main import certificates, overview
 from main.history import record
 from main.models import Delivery, Destination, Event, Image, LedgerEntry, Series
 from main.models.imaging import Status
@@ -22,6 +22,8 @@ from web.live import answer
 from web.sentence import in_a_sentence
 
 PAGE, IMAGES, EVENTS = 50, 100, 200
+# A certificate brings its style with it and nothing else, so that it can be read anywhere.
+CERTIFICATE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
 STAGES = ("identify", "deidentify", "deliver", "cleanup")
 MODALITIES = ("CR", "CT", "DX", "MG", "MR", "NM", "OT", "PT", "RF", "SC", "SEG", "SR", "US", "XA")
 
@@ -83,10 +85,28 @@ def series_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "accounted": sum(number for _, number, _ in _counts(one)),
         "identifiers": _identifiers(one),
         "matrix": matrix,
+        "recipes": certificates.recipes(certificates.whole_study(one)),
         "can_retry": any(row.waiting or row.blocked for row in matrix) or bool(one.error_code),
         **_images(request, one),
     }
     return answer(request, "web/series_detail.html", context)
+
+
+@require_safe
+def certificate(request: HttpRequest, pk: int, number: int, form: str) -> HttpResponse:
+    """Show or hand out the signed certificate of a study under one of its recipes; it holds no value of the patient."""
+    found = certificates.of_study(get_object_or_404(Series, pk=pk))
+    if form not in ("html", "json") or not 1 <= number <= len(found):
+        raise Http404
+    chosen = found[number - 1]
+    if form == "html":
+        page = HttpResponse(chosen.html())
+        page["Content-Security-Policy"] = CERTIFICATE_POLICY
+        return page
+    name = f"certificate-{pk}-{number}.json"
+    answered = HttpResponse(chosen.json(), content_type="application/json")
+    answered["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answered
 
 
 def _filtered(

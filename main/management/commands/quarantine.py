@@ -10,8 +10,7 @@ from django.core.management.base import CommandError, CommandParser
 from main import bells
 from main.management.commands._base import NodeCommand
 from main.models import FileOutcome, Image
-from main.models.imaging import Status
-from main.overview import quarantine
+from main.overview import held_images, quarantine
 from main.pipeline.replay import discard_files, discard_images, requeue_files, requeue_images
 
 
@@ -49,7 +48,7 @@ class Command(NodeCommand):
         self.show(options, {"count": count}, [f"{options['verb']}: {count}"])
 
     def _chosen(self, options: dict[str, Any]) -> tuple[list[int], list[int]]:
-        images = Image.objects.filter(status=Status.QUARANTINED)
+        images = held_images()
         files = FileOutcome.objects.filter(held=True)
         if options["code"]:
             images, files = images.filter(code=options["code"]), files.filter(code=options["code"])

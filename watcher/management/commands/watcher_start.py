@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from watcher import process
+from main import background
 from watcher.wiring import log_file, make_daemon, pid_file
 
 LAUNCH_SECONDS = 30.0
@@ -30,11 +30,11 @@ class Command(BaseCommand):
         if options["foreground"]:
             self._watch()
             return
-        found = process.holder(pid_file())
+        found = background.holder(pid_file())
         if found is not None:
             self.stdout.write(f"The watcher is running already{_named(found)}.")
             return
-        started = process.launch(["watcher_start", "--foreground"], log_file(), pid_file(), LAUNCH_SECONDS)
+        started = background.launch(["watcher_start", "--foreground"], log_file(), pid_file(), LAUNCH_SECONDS)
         if isinstance(started, str):
             raise CommandError(f"The watcher did not start. Its log ({log_file()}) says:\n{started}")
         folders = ", ".join(str(folder.path) for folder in settings.WATCH_FOLDERS)
@@ -43,11 +43,11 @@ class Command(BaseCommand):
     def _watch(self) -> None:
         with ExitStack() as stack:
             try:
-                stack.enter_context(process.held(pid_file()))
+                stack.enter_context(background.held(pid_file()))
             except OSError as error:
                 raise CommandError(f"{pid_file()} cannot be used ({os.strerror(error.errno or 0)}).") from None
-            except process.AlreadyRunning:
-                found = process.holder(pid_file())
+            except background.AlreadyRunning:
+                found = background.holder(pid_file())
                 raise CommandError(
                     f"The watcher is running already{_named(found)}. Stop it with watcher_stop."
                 ) from None
@@ -57,5 +57,5 @@ class Command(BaseCommand):
             daemon.run()
 
 
-def _named(found: process.Holder | None) -> str:
+def _named(found: background.Holder | None) -> str:
     return f" (pid {found.process.pid})" if found is not None and found.process is not None else ""

@@ -10,8 +10,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import Error
 
+from main import background
 from main.models import Heartbeat
-from watcher import process
 from watcher.daemon import labels_of
 from watcher.wiring import pid_file
 
@@ -29,7 +29,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print the state."""
-        found = process.holder(pid_file())
+        found = background.holder(pid_file())
         pid = found.process.pid if found is not None and found.process is not None else None
         folders = _folders()
         if options["json"]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from watcher import process
+from main import background
 from watcher.wiring import pid_file
 
 
@@ -23,7 +23,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Stop; a watcher that does not run is success."""
-        found = process.holder(pid_file())
+        found = background.holder(pid_file())
         if found is None:
             self.stdout.write("The watcher is not running.")
             return
@@ -31,7 +31,7 @@ class Command(BaseCommand):
             raise CommandError("The watcher is only just starting. Try again in a moment.")
         if not found.is_here:
             raise CommandError("The watcher runs in another container or on another host. Stop it there.")
-        if process.end(found.process, options["timeout"]):
+        if background.end(found.process, options["timeout"]):
             self.stdout.write(f"The watcher (pid {found.process.pid}) has stopped.")
         else:
             self.stdout.write(

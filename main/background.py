@@ -1,4 +1,4 @@
-"""The pid file: which process is the watcher, whether it is alive, and how it is started and ended.
+"""Processes in the background: which one holds a pid file, whether it is alive, and how it is started and ended.
 
 The truth is a lock that the living process holds on the file, so a file left behind means nothing. A process is
 signalled only through a handle that was checked against its start time: a recycled pid is never touched.

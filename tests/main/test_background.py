@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from main import background
+from main.background import AlreadyRunning, Process, end, held, holder, launch
 from tests.watcher.watching import wait_for
-from watcher import process
-from watcher.process import AlreadyRunning, Process, end, held, holder, launch
 
 HOLD = """
 import signal, sys, time
 from pathlib import Path
-from watcher.process import held
+from main.background import held
 if sys.argv[2] == "deaf":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 with held(Path(sys.argv[1])):
@@ -104,7 +104,7 @@ def test_a_recycled_pid_is_never_signalled(stranger: subprocess.Popen[bytes]) ->
 
 
 def test_a_pid_of_another_boot_is_never_signalled(stranger: subprocess.Popen[bytes]) -> None:
-    started = process._start_time(stranger.pid)  # noqa: SLF001 - the true one, so that only the boot differs
+    started = background._start_time(stranger.pid)  # noqa: SLF001 - the true one, so that only the boot differs
     assert started is not None
     assert end(replace(Process.current(), pid=stranger.pid, started=started, boot="another"), seconds=0.1)
     assert stranger.poll() is None
@@ -156,7 +156,7 @@ def test_a_start_that_fails_shows_why(tmp_path: Path) -> None:
 
 
 def test_a_large_log_is_put_aside_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "LARGEST_LOG", 10)
+    monkeypatch.setattr(background, "LARGEST_LOG", 10)
     log = tmp_path / "x.log"
     log.write_text("the log of last year")
     launch(["no_such_command"], log, tmp_path / "x.pid", 60.0)
