@@ -42,7 +42,7 @@ class Made(Stretch):
 
     def blocks(self, source: Source) -> Iterator[bytes | memoryview]:
         """Yield `length` bytes; each block is used before the next one is asked for."""
-        raise NotImplementedError
+        raise NotImplementedError  # each kind of pixel data that is made says how
 
 
 Piece = bytes | Stretch

@@ -35,7 +35,7 @@ def certificates(series: Collection[int]) -> list[Certificate]:
 
 def recipes(series: Collection[int]) -> list[str]:
     """Return the recipes by which images of these series are released, without `none` and those that changed since."""
-    used = Release.objects.filter(image__series__in=series).exclude(report={})
+    used = Release.objects.filter(image__series__in=series, key_id=identity.keyring().pseudonym_id).exclude(report={})
     found = list(used.order_by().values_list("recipe", "recipe_hash").distinct())
     return sorted(recipe for recipe, written in found if _is_still(recipe, written))
 
@@ -74,7 +74,10 @@ def _released(series: Collection[int], recipe: str) -> Iterator[Released]:
     """The engine's own account of each release, from its row."""
     engine = deidentifier(recipe)
     releases = Release.objects.filter(image__series__in=series, recipe=recipe, recipe_hash=engine.recipe.hash)
-    for one in releases.exclude(report={}).order_by("pk"):
+    # Under another key or project the study had another name: what was released then has no place in this certificate.
+    releases = releases.filter(key_id=identity.keyring().pseudonym_id).exclude(report={})
+    newest = releases.order_by("-pk").first()
+    for one in releases.filter(study_instance_uid=newest.study_instance_uid if newest else "").order_by("pk"):
         yield Released(
             sop_class_uid=one.sop_class_uid,
             sop_instance_uid=one.sop_instance_uid,

@@ -3,10 +3,9 @@
 Importing this package loads neither numpy nor the text detector; both are loaded when pixels have to be looked at.
 """
 
-from deidentify.pixels.blank import CleanedPixels, PixelSource, cleaned, hides_something, series_boxes
+from deidentify.pixels.blank import CleanedPixels, PixelSource, cleaned, hides_something
 from deidentify.pixels.boxes import Box
 from deidentify.pixels.facts import LONGEST_NEEDED, NEEDED, PixelFacts, facts_of
-from deidentify.pixels.overlays import icon_has_text, overlay_has_text
 from deidentify.pixels.risk import BLANK, KEEP, REFUSE, SEARCH, Decision, decide, often_searched
 
 __all__ = [
@@ -25,8 +24,5 @@ __all__ = [
     "decide",
     "facts_of",
     "hides_something",
-    "icon_has_text",
     "often_searched",
-    "overlay_has_text",
-    "series_boxes",
 ]

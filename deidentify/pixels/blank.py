@@ -5,7 +5,7 @@ What is searched and blanked is decided in `deidentify.pixels.risk`; this module
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -91,7 +91,7 @@ class CleanedPixels:
     notes: tuple[str, ...] = ()
 
 
-def cleaned(pixels: PixelSource, facts: PixelFacts, decision: Decision, more: Iterable[Box] = ()) -> CleanedPixels:
+def cleaned(pixels: PixelSource, facts: PixelFacts, decision: Decision) -> CleanedPixels:
     """Carry out a decision about the pixels of an object (PS3.15 E.3.1).
 
     Parameters
@@ -102,8 +102,6 @@ def cleaned(pixels: PixelSource, facts: PixelFacts, decision: Decision, more: It
         How they are built.
     decision : Decision
         From `decide`; one to keep searches nothing, but still removes what is hidden besides the picture.
-    more : iterable of Box, optional
-        What else is to be blanked: `series_boxes` of the series.
 
     Raises
     ------
@@ -113,37 +111,10 @@ def cleaned(pixels: PixelSource, facts: PixelFacts, decision: Decision, more: It
     if decision.kind == REFUSE:
         raise Refused("pixels-undecided", f"The image may carry text in its pixels: {decision.reason}.")
     frames = Frames(pixels, facts)
-    boxes = joined([*decision.boxes, *more], facts.columns, facts.rows)
+    boxes = joined(decision.boxes, facts.columns, facts.rows)
     if decision.kind == SEARCH:
         boxes = joined([*boxes, *frames.text()], facts.columns, facts.rows)
     return frames.written(boxes, searched=decision.kind == SEARCH)
-
-
-def series_boxes(objects: Iterable[tuple[PixelSource, PixelFacts]]) -> dict[tuple[int, int], tuple[Box, ...]]:
-    """Return, for each size of image in a series, where text is in the brightest and darkest values of all of them.
-
-    It finds faint text that stays in its place from image to image. `cleaned` takes the boxes of an object's own columns
-    and rows as `more`; each object is searched on its own all the same.
-
-    Raises
-    ------
-    Refused
-        ``pixels-undecided``.
-    """
-    import numpy as np
-
-    from deidentify.pixels.search import search
-
-    extremes: dict[tuple[int, ...], tuple[Samples, Samples]] = {}
-    for pixels, facts in objects:
-        for frame in Frames(pixels, facts).visible():
-            high, low = extremes.get(frame.shape, (frame, frame))
-            extremes[frame.shape] = np.maximum(high, frame), np.minimum(low, frame)
-    found: dict[tuple[int, int], tuple[Box, ...]] = {}
-    for shape, pair in extremes.items():
-        size = shape[1], shape[0]
-        found[size] = joined([*found.get(size, ()), *search(pair, 2)], *size)
-    return found
 
 
 def hides_something(pixels: PixelSource, facts: PixelFacts) -> bool:

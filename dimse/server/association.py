@@ -70,7 +70,7 @@ class Association:
         try:
             session = self._services.open(self._caller)
         except Rejected as rejected:
-            self._send(acceptance.rejection_pdu(rejected.result, rejected.source, rejected.reason))
+            self._send_if_possible(acceptance.rejection_pdu(rejected.result, rejected.source, rejected.reason))
             return
         how = "aborted"
         try:
@@ -79,7 +79,7 @@ class Association:
             log.info("An association ended: %s", error.sentence)
             how = "lost" if error.kind == "closed" else "aborted"
             if how == "aborted" and error.kind != "aborted":
-                self._send(ABORT_PDU)
+                self._send_if_possible(ABORT_PDU)
         finally:
             session.ended(how)
 
@@ -103,7 +103,7 @@ class Association:
         self._send(acceptance.answer(request, session.chosen, self._limits.max_pdu))
         while True:
             if not self._enter(busy=False):
-                self._send(ABORT_PDU)
+                self._send_if_possible(ABORT_PDU)
                 return "stopped"
             first = self._stream.next_pdv(self._limits.idle)
             self._enter(busy=True)
@@ -216,6 +216,13 @@ class Association:
             self._socket.sendall(data)
         except OSError:
             raise AssociationError("closed", f"{self._caller.address} closed the connection.") from None
+
+    def _send_if_possible(self, data: bytes) -> None:
+        """Send a last word to somebody who may not listen any more."""
+        try:
+            self._send(data)
+        except AssociationError:
+            return
 
     def _hang_up(self) -> None:
         try:

@@ -7,11 +7,11 @@ import pydicom
 import pytest
 
 from deidentify.errors import Refused
-from deidentify.pixels import SEARCH, Decision, cleaned, decide, network, overlay_has_text, series_boxes
+from deidentify.pixels import SEARCH, Decision, cleaned, decide, network
 from deidentify.pixels.search import search
 from deidentify.recipe.policies import PixelPolicy
 from tests.deidentify.objects import FOLDER
-from tests.deidentify.pictures import decoded, drawn, inside, lettering, native_file, pixels_of, rebuilt
+from tests.deidentify.pictures import decoded, drawn, inside, native_file, pixels_of, rebuilt
 
 NAME = "KOWALSKA^A 1957"
 LOOK = Decision(SEARCH)
@@ -101,34 +101,6 @@ def test_text_on_one_frame_of_many_is_blanked_in_all(tmp_path: Path) -> None:
         done = cleaned(pixels, facts, LOOK)
         after = decoded(rebuilt(path, done, pixels.source))
     assert (after[:, mask] == frames.min()).all()
-
-
-def test_faint_text_of_a_series_is_found_over_its_images(tmp_path: Path) -> None:
-    paths = []
-    masks = None
-    for number in range(3):
-        frame, masks = drawn(np.maximum(slice_of_a_head(), -1000), NAME, (118, 12), 14, 500 + 300 * number)
-        common = {"Rows": 160, "Columns": 256, "BitsStored": 16, "HighBit": 15}
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        paths.append(native_file(folder, "J2K_pixelrep_mismatch.dcm", frame, **common))
-    with (
-        pixels_of(paths[0]) as (one, facts, _),
-        pixels_of(paths[1]) as (two, _, _),
-        pixels_of(paths[2]) as (three, _, _),
-    ):
-        found = series_boxes([(one, facts), (two, facts), (three, facts)])
-    assert inside_of(found[256, 160], 160, 256)[masks].all()
-
-
-def test_text_in_an_overlay_is_told_from_a_drawing() -> None:
-    plane = np.zeros((96, 256), np.uint8)
-    plane[80:84, 50:200] = 1
-    assert not overlay_has_text(np.packbits(plane, bitorder="little").tobytes(), 96, 256)
-    letters = lettering(NAME, 18) > 110
-    plane[20 : 20 + letters.shape[0], 20 : 20 + letters.shape[1]] |= letters
-    assert overlay_has_text(np.packbits(plane, bitorder="little").tobytes(), 96, 256)
-    assert overlay_has_text(b"", 96, 256)
 
 
 def test_the_same_boxes_come_out_each_time() -> None:

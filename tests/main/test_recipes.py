@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from pydicom import Dataset, dcmread
 from pydicom.uid import generate_uid
 
@@ -122,3 +123,18 @@ def test_cleaning_up_leaves_the_certificate(node: Node, ct: Dataset, settings: A
     assert sorted(uid for one in kept for uid, _ in one.outputs()) == sorted(
         str(dcmread(path).SOPInstanceUID) for path in node.out()
     )
+
+
+def test_a_study_that_was_renamed_between_two_releases_is_still_certified_and_cleaned_up(
+    node: Node, ct: Dataset, settings: Any
+) -> None:
+    """A release of another project's time lies beside a new one: they are not put into one certificate."""
+    node.drop("d", lambda folder: two_series(ct, folder))
+    older = Release.objects.order_by("pk")[0]
+    Release.objects.filter(pk=older.pk).update(study_instance_uid="2.25.1")
+    (certificate,) = certificates.of_study(Series.objects.all()[0])
+    assert [uid for uid, _ in certificate.outputs()] == [Release.objects.order_by("pk")[1].sop_instance_uid]
+    settings.SENDIT_CLEANUP, settings.SENDIT_RETENTION_HOURS = True, 0
+    Series.objects.update(due_at=timezone.now())
+    work.drain(seconds=60)
+    assert not Release.objects.exists()
