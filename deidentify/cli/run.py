@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -24,6 +23,7 @@ from deidentify.cli.ledger import Ledger, Output
 from deidentify.cli.places import is_tree, listed
 from deidentify.cli.pool import Outcome, Pool
 from deidentify.cli.progress import counting
+from deidentify.cli.stop import Stop
 from deidentify.cli.written import read_mapping, whole, write_mapping, write_report
 from deidentify.engine import Deidentifier, Released
 from deidentify.errors import Refused
@@ -69,6 +69,7 @@ class _Run:
         self.engine = Deidentifier(recipe, self.key)
         self.files = Files(by_issuer=arguments.by_issuer)
         self.again = 0
+        self.stop = Stop()
         self.due: dict[int, tuple[Due, bytes]] = {}
 
     def go(self) -> int:
@@ -84,14 +85,13 @@ class _Run:
         shutil.rmtree(self.unfinished, ignore_errors=True)
         self.unfinished.mkdir()
         complete = False
-        signal.signal(signal.SIGTERM, _stop)
-        try:
-            self._work()
-            complete = True
-        finally:
-            before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-            self._finish(complete)
-            signal.signal(signal.SIGINT, before)
+        with self.stop:
+            try:
+                self._work()
+                complete = True
+            finally:
+                with self.stop.put_off():
+                    self._finish(complete)
         return self._said()
 
     def _work(self) -> None:
@@ -117,7 +117,8 @@ class _Run:
             left = count - sum(self.files.counts().values())
             with counting("de-identifying", left) as step:
                 for number, outcome in pool.run(self._jobs(root)):
-                    self._settle(number, outcome)
+                    with self.stop.put_off():
+                        self._settle(number, outcome)
                     step()
 
     def _jobs(self, root: Path) -> Iterator[list[Job]]:
@@ -232,7 +233,3 @@ class _Run:
             where = self.report or "the report: the same command with --report FILE"
             print(f"Which files the numbers stand for is in {where}.")
         return 3
-
-
-def _stop(*_: object) -> None:
-    raise KeyboardInterrupt
