@@ -53,7 +53,7 @@ _OF_SERIES = [
     CASE status WHEN 'SENT' THEN {{ago}} ELSE NULL END
     FROM (SELECT s, {_STATUS} AS status, {_STAGE} AS stage FROM n) AS series""",
     """INSERT INTO main_seriesidentifiers (series_id, provider, "values", patient_id, date_shift_days, sealed_response,
-    at) SELECT {base} + s, 'keyed', {identifiers}, 'SD' || s, -100, '', {ago} FROM n""",
+    sealed_known, at) SELECT {base} + s, 'keyed', {identifiers}, 'SD' || s, -100, '', {token}, {ago} FROM n""",
     f"""INSERT INTO main_ledgerentry (series_id, study_instance_uid, series_instance_uid, patient_id, modality, images,
     excluded, bytes, recipes, destinations, received_at, proven_at, cleaned_at)
     SELECT s, {_UID} || s, {_UID} || s, 'SD' || s, 'CT', {{images}}, 0, 530000 * {{images}}, {{recipes}}, {{no_detail}},
@@ -65,10 +65,10 @@ _OF_IMAGES = [
     '1.2.840.10008.5.1.4.1.1.2', 530000, {_STATUS}, {_CODE}, CASE {_CODE} WHEN '' THEN '' ELSE 'A sentence.' END
     FROM (SELECT i, (i - 1) / {{images}} + 1 AS s FROM n) AS images""",
     f"""INSERT INTO main_release (id, image_id, recipe, recipe_hash, key_id, study_instance_uid, series_instance_uid,
-    sop_instance_uid, sop_class_uid, transfer_syntax_uid, dataset_offset, size, sha256, file_name, at)
+    sop_instance_uid, sop_class_uid, transfer_syntax_uid, dataset_offset, size, sha256, file_name, report, at)
     SELECT id, id, 'basic', {{hash}}, '0123456789abcdef', {_UID} || (series_id - (series_id - 1) %% {{per_study}}),
     {_UID} || series_id, {{uid}}, sop_class_uid, '1.2.840.10008.1.2.1', 400, 530000, {{hash}},
-    series_id || '/' || id || '-0123abcd.dcm', {{now}}
+    series_id || '/' || id || '-0123abcd.dcm', {{no_detail}}, {{now}}
     FROM main_image WHERE id > {{base}} AND status IN ('SENT', 'DONEPROCESSING')""",
     """INSERT INTO main_delivery (release_id, series_id, destination_id, state, proof, due_at, token, attempts, proven_at,
     error_code, error) SELECT id, series_id, {destination}, state, CASE state WHEN 'PROVEN' THEN 'content' ELSE '' END,
