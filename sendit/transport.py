@@ -6,6 +6,8 @@ Celery's tasks, of Django or of images.
 The folder is ``queues/<queue>/<published>-<deadline>-<id>.msg`` plus ``bad/`` for messages that cannot be read. A
 message is written under a temporary name and renamed, so a reader never sees half of one. It belongs to the consumer
 whose removal of the file succeeds. Its deadline is part of its name: what has expired is dropped without being opened.
+``ears/`` has a named pipe for each worker that listens: who publishes writes a byte to each, so that an idle worker looks
+at once. A worker without an ear (somebody deleted the folder) looks every `polling_interval` seconds, and makes a new one.
 Exchanges and bindings live in each connection and are never written: only direct exchanges are offered, and Celery
 declares what it uses on every connection. The folder may be deleted at any time.
 
@@ -115,6 +117,7 @@ class Channel(virtual.Channel):
             with suppress(OSError):
                 (folder / f".{name}.tmp").unlink()
             raise BrokerUnavailable(_sentence("write a message to", folder, error)) from error
+        _wake(self.folder)
         self._tidy(queue)
 
     def _get(self, queue: str, timeout: float | None = None) -> dict[str, Any]:
@@ -241,6 +244,7 @@ class Transport(virtual.Transport):
     def __init__(self, client: Any, **kwargs: Any) -> None:
         super().__init__(client, **kwargs)
         self.closed = False
+        self._ear: _Ear | None = None
         self.longest_drain: float = client.transport_options.get("longest_drain", math.inf)
         address = urlsplit(client.hostname)
         path = unquote(address.path)
@@ -259,25 +263,38 @@ class Transport(virtual.Transport):
         return super().establish_connection()
 
     def register_with_event_loop(self, connection: Any, loop: Any) -> None:
-        """Have a Celery worker's event loop look for messages: often after one was found, then less and less.
+        """Have a Celery worker's event loop look for messages: when its ear hears one, and often after one was found.
 
-        Every `polling_interval` seconds at the least. A fixed interval would let two workers hear no more than two bells
-        in each, for they are given no more before they have taken these.
+        Then less and less, but every `polling_interval` seconds at the least. A fixed interval would let two workers hear
+        no more than two bells in each, for they are given no more before they have taken these.
         """
         pause = self.polling_interval
+        ear = self._ear = _Ear(self.folder)
+
+        def hear() -> None:
+            ear.drain()
+            self._look()
 
         def look() -> None:
-            nonlocal pause
+            nonlocal pause, ear
             if self.closed:
                 return
+            if not ear.path.exists():
+                loop.remove(ear.handle)
+                ear.close()
+                ear = self._ear = _Ear(self.folder)
+                loop.add_reader(ear.handle, hear)
             pause = 0.002 if self._look() else min(2 * pause, self.polling_interval)
             loop.call_later(pause, look)
 
+        loop.add_reader(ear.handle, hear)
         loop.call_later(pause, look)
 
     def close_connection(self, connection: Any) -> None:
         """Close, and stop looking."""
         self.closed = True
+        if self._ear is not None:
+            self._ear.close()
         super().close_connection(connection)
 
     def _look(self) -> int:
@@ -320,6 +337,44 @@ class Transport(virtual.Transport):
     def default_connection_params(self) -> dict[str, Any]:
         """No host and no port: there is no server."""
         return {}
+
+
+class _Ear:
+    """A named pipe that is written to whenever somebody publishes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "ears" / uuid4().hex
+        _make(folder, self.path.parent)
+        os.mkfifo(self.path, 0o600)
+        self.handle = os.open(self.path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)  # to write too: so it has no end
+
+    def drain(self) -> None:
+        """Forget what was heard so far."""
+        with suppress(BlockingIOError):
+            os.read(self.handle, 65536)
+
+    def close(self) -> None:
+        """Listen no more."""
+        with suppress(OSError):
+            self.path.unlink()
+        os.close(self.handle)
+
+
+def _wake(folder: Path) -> None:
+    """Let every worker that listens look now. Those who do not hear it look by themselves soon, so nothing is raised."""
+    with suppress(OSError):
+        for name in os.listdir(folder / "ears"):
+            with suppress(OSError):  # full: it has heard enough
+                try:
+                    handle = os.open(folder / "ears" / name, os.O_WRONLY | os.O_NONBLOCK)
+                except OSError as error:
+                    if error.errno == errno.ENXIO:  # nobody listens any more
+                        (folder / "ears" / name).unlink()
+                    continue
+                try:
+                    os.write(handle, b"!")
+                finally:
+                    os.close(handle)
 
 
 def _make(*folders: Path) -> None:

@@ -17,6 +17,7 @@ from queue import Empty
 
 import pytest
 from kombu import Connection, Exchange, Queue
+from kombu.asynchronous import Hub
 from kombu.exceptions import ChannelError
 
 from sendit import transport
@@ -302,3 +303,56 @@ def test_an_empty_queue_says_so(tmp_path):
         channel = connection.default_channel
         with pytest.raises(Empty):
             channel._get("never declared")
+
+
+def listening(folder: Path, heard: list[str]) -> tuple[Connection, Hub]:
+    """A consumer on a real event loop that would look by itself once a minute only."""
+    hub = Hub()
+    connection = Connection(transport.url(folder), transport_options={"polling_interval": 60})
+    connection.transport.polling_interval = 60
+    consumer = connection.Consumer([BELLS], callbacks=[lambda body, message: (heard.append(body), message.ack())])
+    consumer.consume()
+    connection.transport.register_with_event_loop(connection.connection, hub)
+    return connection, hub
+
+
+def until_heard(hub: Hub, heard: list[str], text: str) -> None:
+    until = time.monotonic() + 5
+    hub.call_later(5, lambda: None)
+    while text not in heard and time.monotonic() < until:
+        hub.run_once()
+    assert text in heard
+
+
+def test_an_idle_consumer_hears_a_message_at_once(tmp_path):
+    heard: list[str] = []
+    with connect(tmp_path) as publisher:
+        connection, hub = listening(tmp_path, heard)
+        ring(publisher, "one")
+        until_heard(hub, heard, "one")
+        ring(publisher, "two")
+        until_heard(hub, heard, "two")
+        connection.close()
+        assert not list((tmp_path / "ears").iterdir())
+
+
+def test_the_ear_of_a_dead_consumer_holds_nobody_up_and_goes(tmp_path):
+    with connect(tmp_path) as publisher:
+        (tmp_path / "ears").mkdir()
+        os.mkfifo(tmp_path / "ears" / "dead")
+        ring(publisher, "one")
+        assert not list((tmp_path / "ears").iterdir())
+        assert take(publisher) == "one"
+
+
+def test_an_ear_that_is_full_holds_nobody_up(tmp_path):
+    connection, _ = listening(tmp_path, [])
+    [ear] = (tmp_path / "ears").iterdir()
+    handle = os.open(ear, os.O_WRONLY | os.O_NONBLOCK)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(handle, b"!" * 4096)
+    with connect(tmp_path) as publisher:
+        ring(publisher, "one")
+    os.close(handle)
+    connection.close()
