@@ -57,6 +57,8 @@ class Released:
         How many elements each rule acted on.
     pixels : str
         What was done about text that is burned in: ``none`` (no pixel data), ``kept`` or ``cleaned``.
+    methods : list of str
+        The profile and the options that the output claims, because they were really carried out on it.
     source_transfer_syntax_uid : str
         Of the source; it differs when pixels were cleaned that could not be written back as they were.
     """
@@ -74,6 +76,7 @@ class Released:
     key_id: str
     actions: dict[str, int] = field(default_factory=dict)
     pixels: str = "kept"
+    methods: list[str] = field(default_factory=list)
     source_transfer_syntax_uid: str = ""
 
 
@@ -287,6 +290,7 @@ class Deidentifier:
             self.key_id,
             release.actions,
             release.picture.outcome,
+            list(release.methods),
             release.head.transfer_syntax_uid,
         )
 

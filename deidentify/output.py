@@ -17,7 +17,7 @@ from deidentify.elements import Made, Piece, joined
 from deidentify.errors import Refused
 from deidentify.source import Source
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 17
 
 
 class Sink(Protocol):

@@ -26,6 +26,7 @@ from deidentify.frames import Part, flattened
 from deidentify.identifiers import Identifiers
 from deidentify.known import Known
 from deidentify.marks import EQUIPMENT, Done, file_meta, marks
+from deidentify.memory import Memory
 from deidentify.part10 import Head, dataset_walk, read_head
 from deidentify.picture import NEEDED, Picture
 from deidentify.plan import Kind, Plan
@@ -56,7 +57,7 @@ _CHARACTER_SET, _PATIENT, _SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES, _MIME, _DO
 _ALWAYS = frozenset((_CHARACTER_SET, _PATIENT, _SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES, _MIME))
 _UID = re.compile(r"[0-9.]{1,64}")
 _Patient = tuple[frozenset[tuple[int, bytes]], bytes, frozenset[tuple[str, str]], str, int | None, Kind]
-_MOST_KINDS, _MOST_PATIENTS = 64, 64
+_MOST_KINDS, _MOST_PATIENTS, _MOST_MEMORIES = 64, 64, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,8 @@ class Release:
         How many elements each rule acted on.
     mapping : dict of str to str
         Original and new UIDs, and the original and new PatientID.
+    methods : tuple of str
+        The profile and the options that the marks claim.
     """
 
     names: Names
@@ -101,6 +104,7 @@ class Release:
     source: Source
     actions: dict[str, int]
     mapping: dict[str, str]
+    methods: tuple[str, ...]
 
     def pieces(self) -> Iterator[Piece]:
         """Yield what the data set is made of."""
@@ -132,6 +136,7 @@ class Maker:
         self._wanted = _ALWAYS | recipe.asked | NEEDED
         self._steps: dict[Kind, Steps] = {}
         self._values: dict[_Patient, Values] = {}
+        self._memories: dict[tuple[Values, bool, bool, bool], Memory] = {}
         self._made_marks: dict[tuple[object, ...], Mapping[int, Part]] = {}
 
     @contextmanager
@@ -161,7 +166,7 @@ class Maker:
             values = self._values_for(
                 facts, steps.plan, more, facts.text(_PATIENT) or facts.text(_STUDY), identifiers.date_shift_days
             )
-            rewriter = self._rewriter(steps, values, head.little, inner_pixels=picture.stays)
+            rewriter = self._rewriter(steps, values, walk, inner_pixels=picture.stays)
             elements = dict(rewriter.dataset(events, facts.values.get(_CHARACTER_SET, b"")))
             names = self._names(facts, steps.plan, elements)
             encoding = Encoding(implicit=head.implicit, little=head.little)
@@ -181,7 +186,8 @@ class Maker:
             mapping = self._mapping(rewriter)
             if facts.text(_PATIENT):
                 mapping[facts.text(_PATIENT)] = identifiers.values["PatientID"]
-            yield Release(names, picture, head, meta, parts, walk.source, dict(rewriter.actions), mapping)
+            actions = dict(rewriter.actions)
+            yield Release(names, picture, head, meta, parts, walk.source, actions, mapping, done.methods)
 
     def answer(self, data: bytes, identifiers: Identifiers, more: Iterable[tuple[str, str]], patient: str) -> bytes:
         """Return a data set without pixel data, such as an answer to a query, both in explicit VR little endian.
@@ -208,7 +214,7 @@ class Maker:
         values = self._values_for(
             facts, steps.plan, more, facts.text(_PATIENT) or patient.strip(), identifiers.date_shift_days
         )
-        rewriter = self._rewriter(steps, values, True, inner_pixels=False)
+        rewriter = self._rewriter(steps, values, walk, inner_pixels=False)
         elements = dict(rewriter.dataset(events, facts.values.get(_CHARACTER_SET, b"")))
         for tag in PIXELS:
             elements.pop(tag, None)
@@ -268,8 +274,22 @@ class Maker:
             found = self._values[key] = Values(self._cleaner, known, shift)
         return found
 
-    def _rewriter(self, steps: Steps, values: Values, little: bool, *, inner_pixels: bool) -> Rewriter:
-        return Rewriter(steps, self.uids, values, little=little, limits=self._limits, inner_pixels=inner_pixels)
+    def _rewriter(self, steps: Steps, values: Values, walk: Walk, *, inner_pixels: bool) -> Rewriter:
+        key = (values, walk.implicit, walk.little, inner_pixels)
+        memory = self._memories.get(key)
+        if memory is None:
+            if len(self._memories) >= _MOST_MEMORIES:
+                self._memories.clear()
+            memory = self._memories[key] = Memory()
+        return Rewriter(
+            steps,
+            self.uids,
+            values,
+            memory=memory,
+            little=walk.little,
+            limits=self._limits,
+            inner_pixels=inner_pixels,
+        )
 
     def _names(self, facts: Facts, plan: Plan, elements: Collection[int]) -> Names:
         """Return SOP class, and the UIDs of instance, series and study in the output.

@@ -8,15 +8,19 @@ dropped, a value that does not fit its VR does not stay.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 
-from deidentify.actions import DUMMY, DUMMY_IF_FILLED, EMPTY, KEEP, REMOVE, UID, Rule
+from deidentify.actions import DUMMY, DUMMY_IF_FILLED, EMPTY, KEEP, REMOVE, SHIFT, UID, Rule
 from deidentify.charset import known_character_set
 from deidentify.content import CONCEPT_NAME, VALUES, concept_of, concept_rule
 from deidentify.dictionary import TAGS
+from deidentify.dummies import CODE_TAGS
 from deidentify.elements import Encoding
 from deidentify.errors import Refused
 from deidentify.facts import PIXELS, Events, inner_walk
 from deidentify.frames import Frame, Part
+from deidentify.memory import LONGEST as LONGEST_REMEMBERED
+from deidentify.memory import Became, Key, Memory
 from deidentify.replace import CONCEALED, INLINE, Replacer, piece
 from deidentify.source import Source
 from deidentify.steps import ACT, CODE, COPY, CREATOR, DROP, DROP_UID, FIRST_IN_BLOCK, NEST, PRIVATE, UNFIT, Step, Steps
@@ -39,6 +43,9 @@ from deidentify.walk import (
 LONGEST_CREATOR = 64
 _ICON = TAGS["IconImageSequence"]
 
+# What these become depends on other elements beside them, or what others become on them.
+_ENTANGLED = frozenset((CONCEPT_NAME, TAGS["SpecificCharacterSet"], *VALUES, *CODE_TAGS))
+
 
 class Rewriter:
     """Rewrites one object.
@@ -51,6 +58,8 @@ class Rewriter:
         How to replace UIDs.
     values : Values
         How to clean texts and move dates.
+    memory : Memory
+        What elements became for the same steps, key, values, encoding and choice about inner pixels.
     little : bool
         Byte order of the object.
     limits : Limits
@@ -67,11 +76,20 @@ class Rewriter:
     """
 
     def __init__(
-        self, steps: Steps, uids: UidMap, values: Values, *, little: bool, limits: Limits, inner_pixels: bool = True
+        self,
+        steps: Steps,
+        uids: UidMap,
+        values: Values,
+        *,
+        memory: Memory,
+        little: bool,
+        limits: Limits,
+        inner_pixels: bool = True,
     ) -> None:
-        self._steps, self._limits, self._inner_pixels = steps, limits, inner_pixels
+        self._steps, self._memory, self._limits, self._inner_pixels = steps, memory, limits, inner_pixels
         self._replacer = Replacer(steps, uids, values, inner_pixels=inner_pixels)
         self._encodings = {implicit: Encoding(implicit=implicit, little=little) for implicit in (False, True)}
+        self._names: list[str] = []
         self.actions: Counter[str] = Counter()
         self.originals = self._replacer.originals
 
@@ -91,14 +109,65 @@ class Rewriter:
             Whatever the walk refuses.
         """
         root = Frame(self._encodings[events.walk.implicit], known_character_set(character_set), dummy=0)
-        self._run(events, events.walk, root)
+        self._top_level(events, root)
         self._replacer.finish(root)
+        self.actions.update(self._names)
         return sorted(dict(root.parts).items())
 
-    def _run(self, events: Events, walk: Walk, root: Frame) -> None:
+    def _top_level(self, events: Events, root: Frame) -> None:
+        """Rebuild the top level; an element that was met before becomes what it became then."""
+        walk, source, memory, names = events.walk, events.walk.source, self._memory, self._names
+        steps, private, read = self._steps, self._steps.private, source.read
+        character_set, creators = root.character_set, root.creators
+        following = iter(events)
+        for event in following:
+            kind, tag, vr, start, value, length = event
+            creator = creators.get(tag >> 8, "") if tag & PRIVATE and tag & 0xFFFF >= FIRST_IN_BLOCK else None
+            step = steps[tag, vr] if creator is None else private[creator, tag, vr]
+            if kind == ELEMENT and step.do == DROP:
+                names.append(step.name)
+                continue
+            size = value + length - start
+            if size > LONGEST_REMEMBERED or (kind != ELEMENT and kind != SEQUENCE):
+                self._run(_whole(event, following), walk, root)
+                continue
+            data = read(start, size)
+            key = data if creator is None else (creator, data)
+            became = memory.get(key)
+            if became is not None:
+                if kind == SEQUENCE:
+                    for _ in _whole(event, following):
+                        pass
+                names.extend(became.names)
+                root.parts.extend(became.parts)
+                if became.originals:
+                    self.originals.update(became.originals)
+            elif _stands_alone(tag, step):
+                self._remember(key, size, list(_whole(event, following)), walk, root)
+            elif kind == ELEMENT:
+                self._element(source, event, root, walk.depth)
+                if root.character_set != character_set:  # it is there twice
+                    self._run(following, walk, root)
+            else:
+                self._run(_whole(event, following), walk, root)
+
+    def _remember(self, key: Key, size: int, events: list[Event], walk: Walk, root: Frame) -> None:
+        """Rebuild one element of the top level, and note what it became."""
+        before, names, parts = self.originals, len(self._names), len(root.parts)
+        self.originals = self._replacer.originals = set()
+        try:
+            self._run(events, walk, root)
+        finally:
+            originals = frozenset(self.originals)
+            before |= originals
+            self.originals = self._replacer.originals = before
+        if not any(event[1] in PIXELS for event in events):
+            self._memory.remember(key, size, Became(tuple(root.parts[parts:]), tuple(self._names[names:]), originals))
+
+    def _run(self, events: Iterable[Event], walk: Walk, root: Frame) -> None:
         """Rebuild what `walk` finds inside `root`."""
         source = walk.source
-        read, steps, private, actions = source.read, self._steps, self._steps.private, self.actions
+        steps = self._steps
         remember, finish = self._replacer.remember, self._replacer.finish
         frame, stack = root, list[Frame]()
         dropped = 0
@@ -113,25 +182,7 @@ class Rewriter:
                 elif kind in (END_ITEM, END_SEQUENCE):
                     dropped -= 1
             elif kind == ELEMENT:
-                if tag & PRIVATE and tag & 0xFFFF >= FIRST_IN_BLOCK:
-                    step = private[frame.creators.get(tag >> 8, ""), tag, vr]
-                else:
-                    step = steps[tag, vr]
-                do, name, size, form, _, _, _ = step
-                actions[name] += 1
-                if do == DROP:
-                    continue
-                if do == COPY and length <= INLINE and not (length % size or frame.dummy):
-                    data = read(start, value + length - start)
-                    if form is None or form(data, value - start):
-                        if tag <= frame.last:
-                            frame.sorted = False
-                        frame.last = tag
-                        frame.parts.append((tag, data))
-                        continue
-                part = self._acted(source, event, frame, step, walk.depth + len(stack) // 2)
-                if part is not None:
-                    frame.add(tag, part)
+                self._element(source, event, frame, walk.depth + len(stack) // 2)
             elif kind == SEQUENCE:
                 inner = self._sequence(event, frame)
                 if inner is None:
@@ -161,7 +212,24 @@ class Rewriter:
             elif kind == FRAGMENTS:
                 self._fragments(source, event, frame)
             elif kind == PADDING:
-                actions["padding"] += 1
+                self._names.append("padding")
+
+    def _element(self, source: Source, event: Event, frame: Frame, depth: int) -> None:
+        """Put what an element becomes into what it belongs to."""
+        _, tag, vr, start, value, length = event
+        step = self._step(frame, tag, vr)
+        do, name, size, form, _, _, _ = step
+        self._names.append(name)
+        if do == DROP:
+            return
+        if do == COPY and length <= INLINE and not (length % size or frame.dummy):
+            data = source.read(start, value + length - start)
+            if form is None or form(data, value - start):
+                frame.add(tag, data)
+                return
+        part = self._acted(source, event, frame, step, depth)
+        if part is not None:
+            frame.add(tag, part)
 
     def _step(self, frame: Frame, tag: int, vr: bytes) -> Step:
         if tag & PRIVATE and tag & 0xFFFF >= FIRST_IN_BLOCK:
@@ -172,7 +240,7 @@ class Rewriter:
         """Return what the items of a sequence go into, or None when nothing stays of them."""
         _, tag, vr, _, _, length = event
         step = self._step(frame, tag, vr)
-        self.actions[step.name] += 1
+        self._names.append(step.name)
         if step.do != NEST:
             return None
         return self._opened(tag, vr or b"SQ", self._rule(step, frame, tag), frame, undefined=length == UNDEFINED)
@@ -223,7 +291,7 @@ class Rewriter:
         """Pass on pixel data that is made of fragments (PS3.5 A.4); nothing else can be."""
         _, tag, vr, start, value, length = event
         step = self._step(frame, tag, vr)
-        self.actions[step.name] += 1
+        self._names.append(step.name)
         if tag in PIXELS:
             if step.rule.action == KEEP and (self._inner_pixels or not frame.tag):
                 frame.add(tag, piece(source, start, value + length - start, pixels=True))
@@ -250,3 +318,20 @@ class Rewriter:
         elif do == CODE and length <= INLINE:
             frame.codes[tag] = source.read(value, length)
         return None
+
+
+def _stands_alone(tag: int, step: Step) -> bool:
+    """Tell whether what an element of the top level becomes depends on nothing beside it but its creator."""
+    if tag in _ENTANGLED:
+        return False
+    return step.do == NEST or (step.do != CREATOR and step.rule.action != SHIFT)
+
+
+def _whole(event: Event, following: Iterator[Event]) -> Iterator[Event]:
+    """Yield an event of the top level, and those that belong to the same element."""
+    yield event
+    depth = int(event[0] == SEQUENCE)
+    while depth:
+        event = next(following)
+        depth += (event[0] == SEQUENCE) - (event[0] == END_SEQUENCE)
+        yield event

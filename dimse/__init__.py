@@ -5,15 +5,19 @@ contains a value from a data set.
 """
 
 from dimse.commitment import CommitmentAnswer, request_commitment
+from dimse.commitment_provider import ActionRefused, CommitmentAction, action_reply, read_action, report_commitment
 from dimse.echo import echo
-from dimse.errors import AssociationError, DimseError, NotSupported, RequestFailed
-from dimse.find import find_instances
+from dimse.errors import AssociationError, CertificateError, DimseError, NotSupported, RequestFailed
+from dimse.find import count_instances, find_instances
 from dimse.listener import CommitmentListener
 from dimse.peer import Instance, Peer
 from dimse.store import StoreResult, store
 
 __all__ = [
+    "ActionRefused",
     "AssociationError",
+    "CertificateError",
+    "CommitmentAction",
     "CommitmentAnswer",
     "CommitmentListener",
     "DimseError",
@@ -22,8 +26,12 @@ __all__ = [
     "Peer",
     "RequestFailed",
     "StoreResult",
+    "action_reply",
+    "count_instances",
     "echo",
     "find_instances",
+    "read_action",
+    "report_commitment",
     "request_commitment",
     "store",
 ]

@@ -8,12 +8,14 @@ from __future__ import annotations
 import fcntl
 import ipaddress
 import socket
+import ssl
 import struct
 import termios
 import threading
 import time
 from typing import Any
 
+from dimse import tls
 from dimse.errors import AssociationError
 from dimse.peer import Peer
 
@@ -58,8 +60,8 @@ class Connection:
                 if waiting is not None and left < waiting:
                     progress = time.monotonic()
                 waiting = left
-            except OSError:
-                raise self.lost() from None
+            except OSError as error:
+                raise self.lost(error) from None
             now = time.monotonic()
             if view and now - progress > self.silence:
                 raise self.silent()
@@ -102,14 +104,7 @@ class Connection:
                 waiting = unsent
 
     def close(self) -> None:
-        self._socket.close()
-
-    def hang_up(self) -> None:
-        """Let the thread that waits on the connection see its end; what it still has to say is said."""
-        try:
-            self._socket.shutdown(socket.SHUT_RD)
-        except OSError:
-            return
+        tls.close(self._socket)
 
     def silent(self) -> AssociationError:
         return AssociationError("timeout", f"{self.name} went silent and was cut off. Will retry.")
@@ -117,7 +112,9 @@ class Connection:
     def too_slow(self) -> AssociationError:
         return AssociationError("timeout", f"{self.name} is too slow and was cut off. Will retry.")
 
-    def lost(self) -> AssociationError:
+    def lost(self, error: OSError) -> AssociationError:
+        if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
+            return tls.failure(self.name, error)
         return AssociationError(
             "closed", f"{self.name} closed the connection in the middle of an exchange. Will retry."
         )
@@ -148,8 +145,8 @@ class Connection:
             data = self._socket.recv(65_536)
         except TimeoutError:
             raise
-        except OSError:
-            raise self.lost() from None
+        except OSError as error:
+            raise self.lost(error) from None
         finally:
             if wait < GLANCE:
                 self._socket.settimeout(GLANCE)
@@ -177,7 +174,7 @@ def connect(peer: Peer) -> Connection:
     Raises
     ------
     AssociationError
-        `refused`, `timeout` or `unreachable`, always transient.
+        `refused`, `timeout`, `tls` or `unreachable`, always transient.
     """
     deadline = time.monotonic() + peer.connect_timeout
     failure = AssociationError("unreachable", f"The name of {peer} could not be resolved. Will retry; check the host.")
@@ -186,7 +183,7 @@ def connect(peer: Peer) -> Connection:
         try:
             sock.settimeout(max(0.01, deadline - time.monotonic()))
             sock.connect(address)
-            return Connection(sock, str(peer), peer.silence_timeout)
+            return Connection(_wrapped(sock, peer, deadline), str(peer), peer.silence_timeout)
         except ConnectionRefusedError:
             sentence = f"{peer} refused the connection: nothing listens on that port. Will retry; check that it runs."
             failure = AssociationError("refused", sentence)
@@ -194,10 +191,20 @@ def connect(peer: Peer) -> Connection:
             within = f"{peer.connect_timeout:g} s"
             sentence = f"{peer} did not answer within {within}. Will retry; check the host, the port and the firewall."
             failure = AssociationError("timeout", sentence)
+        except (ssl.SSLError, ConnectionResetError) as error:
+            failure = tls.failure(str(peer), error)
         except OSError:
             failure = AssociationError("unreachable", f"{peer} cannot be reached. Will retry; check host and network.")
         sock.close()
     raise failure
+
+
+def _wrapped(sock: socket.socket, peer: Peer, deadline: float) -> socket.socket:
+    """Shake hands where the peer is to be spoken to by TLS."""
+    if peer.tls is None:
+        return sock
+    sock.settimeout(max(0.01, deadline - time.monotonic()))
+    return peer.tls.wrap_socket(sock, server_hostname=peer.host)
 
 
 def _addresses(peer: Peer, deadline: float) -> list[tuple[Any, ...]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 AssociationFailure = Literal[
-    "unreachable", "refused", "rejected", "timeout", "aborted", "released", "closed", "protocol"
+    "unreachable", "refused", "tls", "rejected", "timeout", "aborted", "released", "closed", "protocol"
 ]
 
 
@@ -32,13 +32,30 @@ class DimseError(Exception):
 class AssociationError(DimseError):
     """There is no association, or it ended before its work was done.
 
-    `kind` says how: the host is `unreachable`, the TCP connection `refused`, the association `rejected` by the peer,
-    a `timeout`, `aborted` or `released` by the peer in mid-work, the connection `closed`, or a `protocol` violation.
+    `kind` says how: the host is `unreachable`, the TCP connection `refused`, `tls` does not come about, the association
+    is `rejected` by the peer, a `timeout`, `aborted` or `released` by the peer in mid-work, the connection `closed`, or
+    a `protocol` violation.
+    `reason` is source and reason of a rejection (PS3.8 Table 9-21).
     """
 
-    def __init__(self, kind: AssociationFailure, sentence: str, *, transient: bool = True) -> None:
+    def __init__(
+        self,
+        kind: AssociationFailure,
+        sentence: str,
+        *,
+        transient: bool = True,
+        reason: tuple[int, int] | None = None,
+    ) -> None:
         super().__init__(sentence, transient=transient)
         self.kind = kind
+        self.reason = reason
+
+
+class CertificateError(DimseError):
+    """A certificate or key of ours cannot be used."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence, transient=False)
 
 
 class NotSupported(DimseError):

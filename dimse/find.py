@@ -1,8 +1,8 @@
-"""C-FIND (PS3.4 Annex C) of the one kind that a proof needs: which of these instances does the peer have?"""
+"""C-FIND (PS3.4 Annex C): which of these instances does the peer have, and how many does a study have there?"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator
 
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
@@ -22,6 +22,7 @@ STUDY_ROOT_FIND = Proposal(
 )
 ASKED_AT_ONCE = 100
 MOST_MATCHES_PER_QUESTION = 20
+MOST_SERIES, MOST_IMAGES = 10_000, 200_000
 
 
 def find_instances(peer: Peer, study_uid: str, series_uid: str, sop_uids: Collection[str]) -> set[str]:
@@ -44,40 +45,86 @@ def find_instances(peer: Peer, study_uid: str, series_uid: str, sop_uids: Collec
     if not wanted:
         return found
     with Association.open(peer, (STUDY_ROOT_FIND,)) as association:
-        context = association.accepted(STUDY_ROOT_FIND)
-        if context is None:
-            refusal = association.refusal(STUDY_ROOT_FIND)
-            raise NotSupported(f"{peer} {refusal} (Study Root C-FIND); it cannot say which images it has.")
+        context = _context(association)
         for at in range(0, len(wanted), ASKED_AT_ONCE):
-            found |= _ask(association, context, study_uid, series_uid, wanted[at : at + ASKED_AT_ONCE])
+            asked = wanted[at : at + ASKED_AT_ONCE]
+            identifier = _identifier("IMAGE", StudyInstanceUID=[study_uid], SeriesInstanceUID=[series_uid])
+            put_uids(identifier, "SOPInstanceUID", *asked)
+            matches = _matches(association, context, identifier, len(asked) * MOST_MATCHES_PER_QUESTION)
+            found.update(text_of(match, "SOPInstanceUID") for match in matches)
     return found.intersection(wanted)
 
 
-def _ask(association: Association, context: Accepted, study_uid: str, series_uid: str, uids: Sequence[str]) -> set[str]:
+def count_instances(peer: Peer, study_uid: str) -> int:
+    """Ask `peer` how many instances it has of a study.
+
+    Number of Study Related Instances (0020,1208) is asked for at STUDY level; of a peer that does not say it, the
+    instances of each series are counted at IMAGE level.
+
+    Raises
+    ------
+    AssociationError, NotSupported, RequestFailed
+        As `find_instances`.
+    """
+    with Association.open(peer, (STUDY_ROOT_FIND,)) as association:
+        context = _context(association)
+        identifier = _identifier("STUDY", StudyInstanceUID=[study_uid])
+        identifier.NumberOfStudyRelatedInstances = None
+        studies = list(_matches(association, context, identifier, MOST_MATCHES_PER_QUESTION))
+        said = [text_of(study, "NumberOfStudyRelatedInstances").strip() for study in studies]
+        if all(text.isdecimal() and len(text) < 10 for text in said):
+            return max((int(text) for text in said), default=0)
+        return _counted(association, context, study_uid)
+
+
+def _counted(association: Association, context: Accepted, study_uid: str) -> int:
+    identifier = _identifier("SERIES", StudyInstanceUID=[study_uid], SeriesInstanceUID=[])
+    series = {text_of(match, "SeriesInstanceUID") for match in _matches(association, context, identifier, MOST_SERIES)}
+    found: set[str] = set()
+    for uid in series:
+        identifier = _identifier("IMAGE", StudyInstanceUID=[study_uid], SeriesInstanceUID=[uid], SOPInstanceUID=[])
+        matches = _matches(association, context, identifier, MOST_IMAGES)
+        found.update(text_of(match, "SOPInstanceUID") for match in matches)
+    return len(found)
+
+
+def _context(association: Association) -> Accepted:
+    context = association.accepted(STUDY_ROOT_FIND)
+    if context is None:
+        refusal = association.refusal(STUDY_ROOT_FIND)
+        raise NotSupported(f"{association.peer} {refusal} (Study Root C-FIND); it cannot say which images it has.")
+    return context
+
+
+def _identifier(level: str, **uids: list[str]) -> Dataset:
+    """Return an identifier of `level`; a key without a UID asks for its values (PS3.4 C.2.2.2.3)."""
     identifier = Dataset()
-    identifier.QueryRetrieveLevel = "IMAGE"
-    put_uids(identifier, "StudyInstanceUID", study_uid)
-    put_uids(identifier, "SeriesInstanceUID", series_uid)
-    put_uids(identifier, "SOPInstanceUID", *uids)
+    identifier.QueryRetrieveLevel = level
+    for keyword, values in uids.items():
+        put_uids(identifier, keyword, *values)
+    return identifier
+
+
+def _matches(association: Association, context: Accepted, identifier: Dataset, most: int) -> Iterator[Dataset]:
+    """Ask one question and yield the matches."""
     encoded = encode_dataset(identifier, context.transfer_syntax_uid)
     command: Command = {"CommandField": C_FIND_RQ, "AffectedSOPClassUID": STUDY_ROOT_FIND.sop_class_uid, "Priority": 0}
     request = association.ask(context, command, encoded)
-    found: set[str] = set()
-    for _ in range(len(uids) * MOST_MATCHES_PER_QUESTION + 1):
+    for _ in range(most + 1):
         answer = association.answer(C_FIND_RSP, request)
         status = answer.number("Status") or SUCCESS
         if status == SUCCESS:
-            return found
+            return
         if status not in PENDING:
             meaning = meaning_of(status, FIND)
             sentence = f"{association.peer} answered a C-FIND with 0x{status:04X}, {meaning.meaning}."
             raise RequestFailed(status, sentence, transient=meaning.outcome == "transient")
-        found.add(_sop_instance_uid(answer.dataset, context, association))
+        yield _decoded(answer.dataset, context, association)
     raise association.connection.broken("it answered a C-FIND with far more matches than were asked for")
 
 
-def _sop_instance_uid(identifier: bytes, context: Accepted, association: Association) -> str:
+def _decoded(identifier: bytes, context: Accepted, association: Association) -> Dataset:
     try:
-        return text_of(decode_dataset(identifier, context.transfer_syntax_uid), "SOPInstanceUID")
+        return decode_dataset(identifier, context.transfer_syntax_uid)
     except Exception as error:  # noqa: BLE001  # a parser of foreign bytes raises whatever it meets
         raise association.connection.broken("it answered a C-FIND with a match that cannot be read") from error

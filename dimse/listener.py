@@ -56,7 +56,6 @@ class CommitmentListener:
             request_within=silence_timeout,
             idle=silence_timeout,
             progress=silence_timeout,
-            pdu_within=silence_timeout,
             connections=max_associations,
             connections_per_address=max_associations,
         )
@@ -112,6 +111,9 @@ class _Session:
     def chosen(self, sop_class_uid: str, transfer_syntax_uids: Sequence[str]) -> str | None:
         offered = SERVICES.get(sop_class_uid)
         return None if offered is None else next((uid for uid in transfer_syntax_uids if uid in offered), "")
+
+    def roles(self, sop_class_uid: str) -> tuple[bool, bool]:
+        return True, sop_class_uid == COMMITMENT.sop_class_uid
 
     def store(self, request: StoreRequest) -> Incoming:
         raise StoreRefused(0x0122)

@@ -105,7 +105,7 @@ def encode_command(command: Command) -> bytes:
         if keyword not in command:
             continue
         value = command[keyword]
-        data = struct.pack("<H", value) if isinstance(value, int) else value.encode("ascii")
+        data = struct.pack("<H", value) if isinstance(value, int) else value.encode("ascii", "replace")
         data += b"\0" * (len(data) % 2)
         body += _ELEMENT.pack(0x0000, element, len(data)) + data
     return _ELEMENT.pack(0x0000, 0x0000, 4) + struct.pack("<I", len(body)) + body

@@ -16,6 +16,7 @@ from pynetdicom.pdu_primitives import (
     ImplementationClassUIDNotification,
     ImplementationVersionNameNotification,
     MaximumLengthNotification,
+    SCP_SCU_RoleSelectionNegotiation,
 )
 from pynetdicom.presentation import PresentationContext
 
@@ -54,10 +55,14 @@ ADVICE = {
 
 @dataclass(frozen=True)
 class Proposal:
-    """One presentation context: a SOP class in one of some transfer syntaxes."""
+    """One presentation context: a SOP class in one of some transfer syntaxes.
+
+    `as_provider`: we are its provider (SCP) although we open the association (PS3.7 D.3.3.4).
+    """
 
     sop_class_uid: str
     transfer_syntax_uids: tuple[str, ...]
+    as_provider: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,10 +109,20 @@ def request(peer: Peer, proposals: tuple[Proposal, ...]) -> bytes:
         context.transfer_syntax = [UID(uid) for uid in proposal.transfer_syntax_uids]
         contexts.append(context)
     primitive.presentation_context_definition_list = contexts
-    primitive.user_information = user_information(peer.max_pdu)
+    primitive.user_information = user_information(peer.max_pdu) + _roles(proposals)
     pdu = A_ASSOCIATE_RQ()
     pdu.from_primitive(primitive)
     return bytes(pdu.encode())
+
+
+def _roles(proposals: tuple[Proposal, ...]) -> list[Any]:
+    roles = []
+    for sop_class_uid in sorted({proposal.sop_class_uid for proposal in proposals if proposal.as_provider}):
+        role = SCP_SCU_RoleSelectionNegotiation()
+        role.sop_class_uid = UID(sop_class_uid)
+        role.scu_role, role.scp_role = False, True
+        roles.append(role)
+    return roles
 
 
 def context_id(number: int) -> int:
@@ -160,4 +175,5 @@ def rejection(pdu: bytes, peer: Peer) -> AssociationError:
     transient = answer.result == 2 or key[0] == 3
     reason = REJECTIONS.get(key, f"source {key[0]}, reason {key[1]}").format(**names)
     advice = "Will retry." if transient else ADVICE.get(key, "Will not retry.").format(**names)
-    return AssociationError("rejected", f"{peer} rejected the association: {reason}. {advice}", transient=transient)
+    sentence = f"{peer} rejected the association: {reason}. {advice}"
+    return AssociationError("rejected", sentence, transient=transient, reason=key)

@@ -6,6 +6,7 @@ Nothing here knows a protocol; the modules that speak one take these as argument
 from __future__ import annotations
 
 import re
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,8 @@ class Peer:
         Bytes per second below which a transfer counts as hung although bytes still trickle.
     max_pdu
         The largest PDU that we accept, in bytes.
+    tls
+        A context of `dimse.tls.client_context`: the connection is encrypted, and the peer must be who it says it is.
     """
 
     host: str
@@ -47,6 +50,7 @@ class Peer:
     dimse_timeout: float | None = None
     slowest_rate: int = 16_384
     max_pdu: int = 65_536
+    tls: ssl.SSLContext | None = None
 
     def __post_init__(self) -> None:
         for title in (self.ae_title, self.calling_ae_title):

@@ -14,7 +14,7 @@ from django.db import transaction
 
 log = logging.getLogger(__name__)
 
-STAGES = ("register", "identify", "deidentify", "deliver", "cleanup")
+STAGES = ("register", "identify", "deidentify", "deliver", "commitment", "cleanup")
 
 _LIFETIME_SECONDS = 60
 _wanted: set[str] = set()

@@ -92,6 +92,7 @@ def _released(series: Collection[int], recipe: str) -> Iterator[Released]:
             key_id=engine.key_id,
             actions=one.report["actions"],
             pixels=one.report["pixels"],
+            methods=one.report.get("methods", []),
         )
 
 

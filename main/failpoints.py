@@ -39,6 +39,13 @@ NAMES = (
     "cleanup:removed",
     "cleanup:committed",
     "sweep:counted",
+    "receive:written",
+    "receive:synced",
+    "receive:renamed",
+    "receive:kept",
+    "receive:sealed",
+    "receive:handed-over",
+    "receive:recovered",
 )
 
 _passes: dict[str, int] = {}

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from main.models import Heartbeat
+from main.models import Heartbeat, ReceiverProcess
 
 
 def beat(kind: str, name: str, **facts: object) -> None:
@@ -16,4 +16,6 @@ def beat(kind: str, name: str, **facts: object) -> None:
 
 def forget_silent() -> None:
     """Forget processes that have been silent for an hour: they were replaced, or the page has said it long enough."""
-    Heartbeat.objects.filter(at__lt=timezone.now() - timedelta(hours=1)).delete()
+    edge = timezone.now() - timedelta(hours=1)
+    Heartbeat.objects.filter(at__lt=edge).delete()
+    ReceiverProcess.objects.filter(at__lt=edge).delete()

@@ -11,6 +11,7 @@ import hmac
 import json
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -43,16 +44,24 @@ def fingerprint(key: bytes) -> str:
     return hashlib.sha256(b"sendit key fingerprint" + key).hexdigest()[:16]
 
 
-@lru_cache(maxsize=1)
 def keyring() -> KeyRing:
-    """The node's keys, made on first start.
+    """The node's keys, made on first start; a new vault key in its file is seen at once, by every process.
 
     Raises
     ------
     ImproperlyConfigured
         If a key that existed before is missing or is another one: nothing may be sealed or named under a new key.
     """
-    vault = settings.ENCRYPTION_KEY or [_key("vault", "ENCRYPTION_KEY")]
+    changed_at = keys.changed_at(settings.KEYS_DIR, "vault")
+    if not changed_at and not settings.ENCRYPTION_KEY:
+        vault_keys()  # is made, or was there before and is missing
+        changed_at = keys.changed_at(settings.KEYS_DIR, "vault")
+    return _keyring(settings.KEYS_DIR, changed_at)
+
+
+@lru_cache(maxsize=1)
+def _keyring(_folder: Path, _changed_at: int) -> KeyRing:
+    vault = vault_keys()
     index = settings.SENDIT_INDEX_KEY or _key("index", "SENDIT_INDEX_KEY")
     pseudonym = settings.SENDIT_PSEUDONYM_KEY or _key("pseudonym", "SENDIT_PSEUDONYM_KEY")
     try:
@@ -66,11 +75,16 @@ def keyring() -> KeyRing:
             "A key is not usable: ENCRYPTION_KEY is a Fernet key (44 characters), SENDIT_INDEX_KEY and "
             "SENDIT_PSEUDONYM_KEY are 64 hexadecimal digits."
         ) from error
-    # The vault's oldest key is the one that identifies it: newer ones are put in front when keys are rotated.
-    _check("vault", vault[-1].encode("ascii"), "ENCRYPTION_KEY")
-    _check("index", ring.index, "SENDIT_INDEX_KEY")
-    _check("pseudonym", ring.pseudonym, "SENDIT_PSEUDONYM_KEY")
+    # A newer key is put in front of the vault's while keys are rotated; then it is the vault's (`main/rotation.py`).
+    _check("vault", [key.encode("ascii") for key in reversed(vault)], "ENCRYPTION_KEY")
+    _check("index", [ring.index], "SENDIT_INDEX_KEY")
+    _check("pseudonym", [ring.pseudonym], "SENDIT_PSEUDONYM_KEY")
     return ring
+
+
+def vault_keys() -> list[str]:
+    """The Fernet keys of the vault, the newest first."""
+    return settings.ENCRYPTION_KEY or _key("vault", "ENCRYPTION_KEY").split()
 
 
 def _thirty_two_bytes(text: str) -> bytes:
@@ -90,11 +104,12 @@ def _key(name: str, setting: str) -> str:
     return found or keys.read_or_make(settings.KEYS_DIR, name)
 
 
-def _check(name: str, key: bytes, setting: str) -> None:
+def _check(name: str, ours: list[bytes], setting: str) -> None:
+    """The key that the database was made with is among `ours`; of a new database it is the first."""
     known, _ = KeyRecord.objects.get_or_create(
-        name=name, defaults={"fingerprint": fingerprint(key), "since": timezone.now()}
+        name=name, defaults={"fingerprint": fingerprint(ours[0]), "since": timezone.now()}
     )
-    if known.fingerprint != fingerprint(key):
+    if known.fingerprint not in map(fingerprint, ours):
         raise ImproperlyConfigured(
             f"The {name} key is not the one this database was made with (fingerprint {known.fingerprint}). "
             f"Restore keys/{name}.key in the data folder, or the right {setting}."
@@ -113,6 +128,14 @@ def unseal(token: str) -> str:
         return keyring().vault.decrypt(token).decode("utf-8", "surrogateescape")
     except InvalidToken as error:
         raise ImproperlyConfigured("A sealed value does not open with the vault's key.") from error
+
+
+def reseal(token: str) -> str:
+    """The same text under the newest key. Raises ImproperlyConfigured under a wrong key."""
+    try:
+        return keyring().vault.rotate(token).decode("ascii")
+    except InvalidToken as error:
+        raise ImproperlyConfigured("A sealed value does not open with the vault's keys.") from error
 
 
 def unseal_values(token: str) -> dict[str, Any]:

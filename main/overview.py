@@ -12,7 +12,19 @@ from django.conf import settings
 from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 
-from main.models import Batch, Delivery, Destination, FileOutcome, Heartbeat, Image, LedgerEntry, Series
+from main import associations
+from main.models import (
+    Batch,
+    CommitmentRequest,
+    Delivery,
+    Destination,
+    FileOutcome,
+    Heartbeat,
+    Image,
+    LedgerEntry,
+    Refusal,
+    Series,
+)
 from main.models.imaging import Status
 
 # A process that gave no sign of life for so long is shown as silent.
@@ -147,6 +159,18 @@ def processes() -> list[dict[str, Any]]:
     ]
 
 
+def receiver() -> dict[str, Any]:
+    """Where images are received by DICOM, how many associations are open, and how often somebody was refused today."""
+    alive = associations.processes()
+    refused = Refusal.objects.filter(day=timezone.localdate()).aggregate(n=Sum("count"))["n"]
+    return {
+        "processes": len(alive),
+        "listening": list(dict.fromkeys(place for one in alive for place in one.listening)),
+        "associations": sum(len(one.associations) for one in alive),
+        "refused_today": refused or 0,
+    }
+
+
 def disk() -> dict[str, int]:
     """Bytes free and in all where the node keeps its data."""
     usage = shutil.disk_usage(settings.DATA_DIR)
@@ -197,6 +221,17 @@ def in_flight(batch: Batch) -> int:
     return Image.objects.filter(batch=batch, status__in=waiting).count()
 
 
+def commitments() -> dict[str, int]:
+    """Storage commitment requests of others: how many wait for their answer, and whose answer nobody took."""
+    waiting = CommitmentRequest.objects.filter(stage="commitment").count()
+    return {"waiting": waiting, "not_taken": not_taken().count()}
+
+
+def not_taken() -> QuerySet[CommitmentRequest]:
+    """Storage commitment requests whose answer nobody took."""
+    return CommitmentRequest.objects.filter(stage="").exclude(error_code="")
+
+
 def summary() -> dict[str, Any]:
     """All of it, for `status --json` and the API."""
     ledger = LedgerEntry.objects.aggregate(n=Count("id"), images=Sum("images"), bytes=Sum("bytes"))
@@ -207,6 +242,8 @@ def summary() -> dict[str, Any]:
         "drops": drops(5),
         "quarantine": quarantine(),
         "destinations": destinations(),
+        "commitments": commitments(),
+        "receiver": receiver(),
         "processes": processes(),
         "disk": disk(),
         "cleaned": {"series": ledger["n"], "images": ledger["images"] or 0, "bytes": ledger["bytes"] or 0},

@@ -19,10 +19,11 @@ from main import bells, states
 from main.claims import ALONE, Claim, backoff, claim
 from main.errors import LostLease, Permanent, Quarantine, describe, goes_away
 from main.history import record, record_each
-from main.models import Batch, Image, Series
+from main.models import Batch, CommitmentRequest, Image, Series
 from main.models.imaging import Status
 from main.models.work import Work
 from main.pipeline.cleanup import cleanup
+from main.pipeline.commitment import answer
 from main.pipeline.deidentify import deidentify
 from main.pipeline.deliver import deliver_next
 from main.pipeline.identify import identify
@@ -47,9 +48,10 @@ STAGES: dict[str, Stage] = {
     "register": Stage(Batch, register),
     "identify": Stage(Series, identify),
     "deidentify": Stage(Series, deidentify),
+    "commitment": Stage(CommitmentRequest, answer),
     "cleanup": Stage(Series, cleanup),
 }
-ORDER = ("register", "identify", "deidentify", "deliver", "cleanup")
+ORDER = ("register", "identify", "deidentify", "deliver", "commitment", "cleanup")
 
 
 def drain(first: str = "register", seconds: float = 30.0) -> bool:
@@ -142,7 +144,7 @@ def _try_later(held: Claim[Any], code: str, sentence: str, **changes: Any) -> No
     if isinstance(held.rows[0], Series):
         record_each("waiting", dict.fromkeys(untold, 0), code=code, sentence=sentence)
     elif untold:
-        record("waiting", batch_id=held.row.pk, code=code, sentence=sentence)
+        record("waiting", batch_id=_batch_id(held.row), code=code, sentence=sentence)
     held.finish(due_at=backoff(_tries(held)), error_code=code, error=sentence[:500], **changes)
 
 
@@ -154,4 +156,8 @@ def _set_aside(held: Claim[Any], code: str, sentence: str) -> None:
         waiting = Image.objects.filter(status__in=[Status.NEW, Status.PROCESSING])
         states.move(row, waiting, Status.QUARANTINED, code=code, sentence=sentence)
     else:
-        record("stopped", batch_id=row.pk, code=code, sentence=sentence)
+        record("stopped", batch_id=_batch_id(row), code=code, sentence=sentence)
+
+
+def _batch_id(row: Work) -> int | None:
+    return row.pk if isinstance(row, Batch) else None

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import secrets
 import tempfile
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cryptography.fernet import Fernet
@@ -36,24 +36,46 @@ def read(folder: Path, name: str) -> str | None:
         return None
 
 
+def changed_at(folder: Path, name: str) -> int:
+    """When the file of the secret `name` was changed, in nanoseconds; 0 when there is none."""
+    try:
+        return path(folder, name).stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
 def read_or_make(folder: Path, name: str) -> str:
     """The secret `name`, made on first use; of several processes that make it at once, one wins for all."""
     found = read(folder, name)
     if found is not None:
         return found
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _written(folder, name, MAKERS[name]()) as temporary, suppress(FileExistsError):
+        os.link(temporary, path(folder, name))
+    sync_folder(folder)
+    return path(folder, name).read_text(encoding="ascii").strip()
+
+
+def replace(folder: Path, name: str, content: str) -> None:
+    """Put `content` in place of the secret `name`, durably and in one step."""
+    with _written(folder, name, content) as temporary:
+        os.replace(temporary, path(folder, name))
+    sync_folder(folder)
+
+
+@contextmanager
+def _written(folder: Path, name: str, content: str) -> Iterator[str]:
+    """A synced file of mode 0600 beside the secret, gone at the end unless it was put into its place."""
     handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}-")
     try:
         with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write(MAKERS[name]() + "\n")
+            file.write(content + "\n")
             file.flush()
             os.fsync(file.fileno())
-        with suppress(FileExistsError):
-            os.link(temporary, path(folder, name))
+        yield temporary
     finally:
-        os.unlink(temporary)
-    sync_folder(folder)
-    return path(folder, name).read_text(encoding="ascii").strip()
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
 
 
 def sync_folder(folder: Path) -> None:

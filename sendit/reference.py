@@ -7,30 +7,57 @@ from pathlib import Path
 
 from sendit.environment import (
     AE_TITLE,
+    BIND_ADDRESS,
     BOOLEAN,
     COUNT,
     HOURS,
+    MODALITIES,
     NAMES,
+    NETWORKS,
     PATH,
+    PDU_SIZE,
     PORT,
+    PORT_OR_OFF,
     SECONDS,
     SIZE,
+    SOP_CLASSES,
     TEXT,
     URL,
     Setting,
     choice,
 )
 
-PREFIXES = ("SENDIT_", "DICOM_", "ORTHANC_", "ORTHAC_", "LOCKDOWN_", "DASHER_", "WATCH_", "DEIDENTIFY_", "ANONYMIZE_")
+PREFIXES = (
+    "SENDIT_",
+    "DICOM_",
+    "ORTHANC_",
+    "ORTHAC_",
+    "LOCKDOWN_",
+    "DASHER_",
+    "GPAS_",
+    "WATCH_",
+    "DEIDENTIFY_",
+    "ANONYMIZE_",
+)
 
+PROVIDERS = ("keyed", "sequential", "csv", "dasher", "gpas")
+GPAS_APIS = ("gpas", "gpas-1.10.2", "mii-1.0", "mii-1.1", "mii-2026")
 PROOFS = ("highest", "accepted", "committed", "found", "content")
 
 _NODE, _DATABASE, _QUEUE = "The node", "Database", "Queue and workers"
 _INPUT, _IDENTIFIERS, _RECIPE = "Watched folders", "Identifiers", "De-identification"
+_RECEIVER = "DICOM receiver"
 _OUTPUT, _CLEANUP, _WEB, _KEYS = "Destinations", "Cleanup", "Status pages", "Keys"
 
 SETTINGS: tuple[Setting, ...] = (
-    Setting("SENDIT_DATA_DIR", PATH, Path("data"), "Folder of everything the node keeps. On a local disk.", _NODE),
+    Setting(
+        "SENDIT_DATA_DIR",
+        PATH,
+        Path("data"),
+        "Folder of everything the node keeps. On a local disk.",
+        _NODE,
+        aliases=("DICOM_RECEIVER_DATA_DIR",),
+    ),
     Setting("SENDIT_LOG_LEVEL", choice("debug", "info", "warning", "error"), "info", "How much is logged.", _NODE),
     Setting("TIME_ZONE", TEXT, "UTC", "Time zone of the pages, e.g. Europe/Berlin.", _NODE),
     Setting("SENDIT_LABEL", TEXT, "", "A word shown on every page, e.g. 'test' or 'production'.", _NODE),
@@ -81,6 +108,100 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("WATCH_RESCAN_SECONDS", SECONDS, 60.0, "Full rescan of every watched folder.", _INPUT),
     Setting("WATCH_POLL_SECONDS", SECONDS, 5.0, "Interval of polled folders.", _INPUT),
+    Setting("DICOM_AUTO_START", BOOLEAN, True, "The receiver is part of `manage.py node`.", _RECEIVER),
+    Setting(
+        "DICOM_AE_TITLE",
+        AE_TITLE,
+        "DICOMRCV",
+        "Our AE title: callers must call it, and destinations hear it.",
+        _RECEIVER,
+        aliases=("DICOM_RECEIVER_AE_TITLE",),
+    ),
+    Setting(
+        "DICOM_PORT",
+        PORT_OR_OFF,
+        11112,
+        "Port of the receiver; 0 leaves only the TLS port.",
+        _RECEIVER,
+        aliases=("DICOM_RECEIVER_PORT",),
+    ),
+    Setting(
+        "DICOM_BIND_ADDRESS",
+        BIND_ADDRESS,
+        "127.0.0.1",
+        "Address that the DICOM ports listen on; 0.0.0.0 (or ::) lets other machines in.",
+        _RECEIVER,
+    ),
+    Setting("DICOM_PUBLIC", BOOLEAN, False, "yes: whoever reaches the port may store, known or not.", _RECEIVER),
+    Setting(
+        "DICOM_ALLOWED_NETWORKS",
+        NETWORKS,
+        [],
+        "Only callers from these networks may connect at all; empty: from any.",
+        _RECEIVER,
+    ),
+    Setting("DICOM_TLS_PORT", PORT_OR_OFF, 0, "Port for DICOM over TLS; 0: none.", _RECEIVER),
+    Setting("DICOM_TLS_CERTIFICATE", PATH, None, "Our certificate (PEM, with its chain).", _RECEIVER),
+    Setting("DICOM_TLS_KEY", PATH, None, "The certificate's private key (PEM).", _RECEIVER),
+    Setting(
+        "DICOM_TLS_CA",
+        PATH,
+        None,
+        "Authorities (PEM) that callers' certificates must come from; empty: none is asked for.",
+        _RECEIVER,
+    ),
+    Setting(
+        "DICOM_SOP_CLASSES", SOP_CLASSES, [], "The only SOP classes that are taken; empty: all of storage.", _RECEIVER
+    ),
+    Setting("DICOM_MODALITIES", MODALITIES, [], "The only modalities that are taken; empty: all.", _RECEIVER),
+    Setting(
+        "DICOM_FOLDER",
+        PATH,
+        None,
+        "Where received images appear; a watched folder, they soon go on from it. On a local disk, best that of the data "
+        "folder. Default: received in the data folder.",
+        _RECEIVER,
+        aliases=("DICOM_RECEIVER_STORAGE_DIR", "DICOM_STORAGE_DIR"),
+    ),
+    Setting(
+        "DICOM_STUDY_TIMEOUT",
+        SECONDS,
+        60.0,
+        "A study is complete when nothing came for so long.",
+        _RECEIVER,
+        aliases=("DICOM_RECEIVER_TIMEOUT",),
+    ),
+    Setting("DICOM_PROCESSES", COUNT, 2, "Processes of the receiver, all on one port.", _RECEIVER),
+    Setting("DICOM_MAX_ASSOCIATIONS", COUNT, 50, "Associations at once, over all processes.", _RECEIVER),
+    Setting("DICOM_MAX_PDU_SIZE", PDU_SIZE, 131_072, "Largest PDU that callers may send.", _RECEIVER),
+    Setting("DICOM_ACSE_TIMEOUT", SECONDS, 30.0, "From the connection to the complete association request.", _RECEIVER),
+    Setting("DICOM_DIMSE_TIMEOUT", SECONDS, 60.0, "Longest silence in the middle of a message.", _RECEIVER),
+    Setting("DICOM_NETWORK_TIMEOUT", SECONDS, 60.0, "Longest silence between two messages.", _RECEIVER),
+    Setting("DICOM_LOW_BYTES", SIZE, 1_000_000_000, "Below this free space images are refused with 0xA700.", _RECEIVER),
+    Setting("DICOM_HIGH_BYTES", SIZE, 1_500_000_000, "From this free space on they are taken again.", _RECEIVER),
+    Setting(
+        "DICOM_COMMITMENT",
+        choice("received", "proven"),
+        "proven",
+        "Storage commitment is given once images are proven at every destination, or already once they are received.",
+        _RECEIVER,
+    ),
+    Setting("DICOM_COMMITMENT_WAIT", SECONDS, 60.0, "How long a commitment waits for images to arrive.", _RECEIVER),
+    Setting(
+        "DICOM_COMMITMENT_HOURS",
+        HOURS,
+        24.0,
+        "How long a commitment waits for proof, and then for a node that is away to take the answer.",
+        _RECEIVER,
+    ),
+    Setting(
+        "DICOM_LOG_LEVEL",
+        choice("debug", "info", "warning", "error", "critical"),
+        "info",
+        "How much the receiver logs.",
+        _RECEIVER,
+        aliases=("DICOM_RECEIVER_LOG_LEVEL",),
+    ),
     Setting(
         "DEIDENTIFY_RESTFUL",
         BOOLEAN,
@@ -88,6 +209,13 @@ SETTINGS: tuple[Setting, ...] = (
         "yes: identifiers come from the DASHER service; no: keyed pseudonyms, nothing to ask.",
         _IDENTIFIERS,
         aliases=("ANONYMIZE_RESTFUL",),
+    ),
+    Setting(
+        "SENDIT_IDENTIFIERS",
+        choice("auto", *PROVIDERS),
+        "auto",
+        "Who gives identifiers; auto: dasher if DEIDENTIFY_RESTFUL, else keyed.",
+        _IDENTIFIERS,
     ),
     Setting("SENDIT_PROJECT", TEXT, "default", "Project name; another name gives unlinked pseudonyms.", _IDENTIFIERS),
     Setting("DASHER_URL", URL, "https://api.rit.stanford.edu/identifiers/api", "Base address of DASHER.", _IDENTIFIERS),
@@ -104,6 +232,25 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("DASHER_TIMEOUT", SECONDS, 20.0, "Seconds to wait for DASHER's answer.", _IDENTIFIERS),
     Setting("ENTITY_ID", TEXT, "PatientID", "Keyword of the entity's id.", _IDENTIFIERS),
     Setting("ITEM_ID", TEXT, "AccessionNumber", "Keyword of the item's id.", _IDENTIFIERS),
+    Setting("SENDIT_SEQUENCE", TEXT, "sub-{number:03d}", "Form of sequential pseudonyms.", _IDENTIFIERS),
+    Setting("SENDIT_IDENTIFIERS_FILE", PATH, None, "Table of the provider csv.", _IDENTIFIERS),
+    Setting("GPAS_URL", URL, None, "Base address of gPAS, e.g. https://host/ttp-fhir/fhir/gpas.", _IDENTIFIERS),
+    Setting("GPAS_API", choice(*GPAS_APIS), "gpas", "Which published interface it speaks.", _IDENTIFIERS),
+    Setting("GPAS_FORMAT", choice("json", "xml"), "json", "Format of questions and answers.", _IDENTIFIERS),
+    Setting("GPAS_DOMAIN", TEXT, "", "Domain of the pseudonyms of PatientID.", _IDENTIFIERS),
+    Setting(
+        "GPAS_ACCESSION_DOMAIN",
+        TEXT,
+        "",
+        "Domain of the pseudonyms of AccessionNumber; without one they are keyed.",
+        _IDENTIFIERS,
+    ),
+    Setting("GPAS_CREATE", BOOLEAN, True, "no: only pseudonyms that exist are used.", _IDENTIFIERS),
+    Setting("GPAS_USER", TEXT, "", "User name at gPAS.", _IDENTIFIERS),
+    Setting("GPAS_PASSWORD", TEXT, "", "Password at gPAS.", _IDENTIFIERS, secret=True),
+    Setting("GPAS_TOKEN", TEXT, "", "Bearer token for gPAS, in place of user and password.", _IDENTIFIERS, secret=True),
+    Setting("GPAS_VALUES_PER_CALL", COUNT, 100, "How many values are asked about in one call.", _IDENTIFIERS),
+    Setting("GPAS_TIMEOUT", SECONDS, 20.0, "Seconds to wait for gPAS's answer.", _IDENTIFIERS),
     Setting(
         "SENDIT_RECIPE", TEXT, "basic", "Recipe of destinations that name none: a shipped name or a file.", _RECIPE
     ),
@@ -121,17 +268,15 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("ORTHANC_REST_URL", URL, "", "Orthanc's REST address; with it the stored bytes are read back.", _OUTPUT),
     Setting("ORTHANC_REST_USER", TEXT, "", "User of Orthanc's REST interface.", _OUTPUT),
     Setting("ORTHANC_REST_PASSWORD", TEXT, "", "Password of Orthanc's REST interface.", _OUTPUT, secret=True),
-    Setting("DICOM_AE_TITLE", AE_TITLE, "SENDIT", "Our AE title.", _OUTPUT),
     Setting("DICOM_COMMITMENT_PORT", PORT, None, "Port for storage commitment answers; empty: not asked for.", _OUTPUT),
-    Setting("DICOM_BIND_ADDRESS", TEXT, "127.0.0.1", "Address the commitment port listens on.", _OUTPUT),
-    Setting("DICOM_NETWORK_TIMEOUT", SECONDS, 10.0, "A peer that is silent for so long is cut off.", _OUTPUT),
+    Setting("DICOM_PEER_TIMEOUT", SECONDS, 10.0, "A destination that is silent for so long is cut off.", _OUTPUT),
     Setting(
         "SENDIT_CLEANUP",
         BOOLEAN,
         False,
         "yes: remove originals, releases and rows once delivery is proven and the retention time is over.",
         _CLEANUP,
-        aliases=("CLEANUP_AFTER_UPLOAD",),
+        aliases=("CLEANUP_AFTER_UPLOAD", "DICOM_RECEIVER_CLEANUP_AFTER_UPLOAD"),
     ),
     Setting("SENDIT_RETENTION_HOURS", HOURS, 24.0, "How long a proven series is kept before cleanup.", _CLEANUP),
     Setting("SENDIT_WEB_BIND", TEXT, "127.0.0.1:8080", "Address of the status pages.", _WEB),
@@ -165,3 +310,26 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("SENDIT_PSEUDONYM_KEY", TEXT, None, "Key of pseudonyms and UIDs (64 hex digits).", _KEYS, secret=True),
     Setting("DEBUG", BOOLEAN, False, "Django's debug mode; refused unless the pages are bound to 127.0.0.1.", _WEB),
 )
+
+_UPLOAD = "where images go is said by destinations (docs/destinations.md)."
+_RETRY = (
+    "every destination is tried again for as long as it takes, see SENDIT_RETRY_SECONDS and SENDIT_RETRY_MAX_SECONDS."
+)
+_REMOVED = "what is removed or replaced is said by the recipe, SENDIT_RECIPE (docs/deidentification.md)."
+
+# Names that other receivers have for what is done in another way here.
+RETIRED: dict[str, str] = {
+    "DICOM_RECEIVER_API_URL": _UPLOAD,
+    "DICOM_RECEIVER_API_USERNAME": _UPLOAD,
+    "DICOM_RECEIVER_API_PASSWORD": _UPLOAD,
+    "DICOM_RECEIVER_API_TOKEN": _UPLOAD,
+    "DICOM_RECEIVER_AUTO_UPLOAD": "every image goes on by itself; " + _UPLOAD,
+    "DICOM_RECEIVER_ZIP_DIR": "images are not zipped; " + _UPLOAD,
+    "DICOM_RECEIVER_MAX_RETRIES": _RETRY,
+    "DICOM_RECEIVER_RETRY_DELAY": _RETRY,
+    "DICOM_RECEIVER_PII_TAGS": _REMOVED,
+    "DICOM_RECEIVER_MAP_FILENAME": "who is who is kept encrypted in the database (docs/identifiers.md).",
+    "DICOM_RECEIVER_LOG_FILE": "the receiver logs to logs/receiver.log in the data folder, or to the console.",
+    "DICOM_LOG_DIR": "logs are in logs/ in the data folder, SENDIT_DATA_DIR.",
+    "DICOM_ANONYMIZE_PATIENTS": _REMOVED,
+}

@@ -10,9 +10,9 @@ from django.core.exceptions import ImproperlyConfigured
 
 from sendit import keys, transport
 from sendit.environment import Environment
-from sendit.reference import PREFIXES, SETTINGS
+from sendit.reference import PREFIXES, RETIRED, SETTINGS
 
-ENVIRONMENT = Environment.read(SETTINGS, PREFIXES)
+ENVIRONMENT = Environment.read(SETTINGS, PREFIXES, retired=RETIRED)
 _v = ENVIRONMENT.values
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -57,6 +57,19 @@ if _v["SENDIT_WATCH"] is None:
     WATCH_FOLDERS[0].path.mkdir(parents=True, exist_ok=True)
 else:
     WATCH_FOLDERS = [_watch_folder(text) for text in _v["SENDIT_WATCH"]]
+DICOM_FOLDER: Path = (_v["DICOM_FOLDER"] or DATA_DIR / "received").absolute()
+try:
+    DICOM_FOLDER.mkdir(parents=True, exist_ok=True, mode=0o700)
+except OSError as _error:
+    raise ImproperlyConfigured(f"DICOM_FOLDER: the folder cannot be made ({_error.strerror}).") from None
+if DICOM_FOLDER not in [folder.path for folder in WATCH_FOLDERS]:
+    WATCH_FOLDERS.append(WatchFolder(DICOM_FOLDER))
+if _v["DICOM_HIGH_BYTES"] < _v["DICOM_LOW_BYTES"]:
+    raise ImproperlyConfigured("DICOM_HIGH_BYTES must not be less than DICOM_LOW_BYTES.")
+if _v["DICOM_TLS_PORT"] and not (_v["DICOM_TLS_CERTIFICATE"] and _v["DICOM_TLS_KEY"]):
+    raise ImproperlyConfigured("DICOM_TLS_PORT needs DICOM_TLS_CERTIFICATE and DICOM_TLS_KEY.")
+if _v["DICOM_TLS_PORT"] and _v["DICOM_TLS_PORT"] == _v["DICOM_PORT"]:
+    raise ImproperlyConfigured("DICOM_TLS_PORT and DICOM_PORT are the same: give TLS a port of its own.")
 WATCH_RESCAN_SECONDS: float = _v["WATCH_RESCAN_SECONDS"]
 WATCH_POLL_SECONDS: float = _v["WATCH_POLL_SECONDS"]
 
@@ -79,6 +92,7 @@ INSTALLED_APPS = [
     "lockdown",
     "main",
     "watcher",
+    "receiver",
     "web",
 ]
 # The lock stands behind sessions and CSRF and before everything that answers, files included.
@@ -167,6 +181,8 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": _v["SENDIT_LOG_LEVEL"].upper()},
     # Parsers and peers echo values of the header in their messages: their loggers stay shut.
     "loggers": {
+        "receiver": {"level": _v["DICOM_LOG_LEVEL"].upper()},
+        "dimse.server": {"level": _v["DICOM_LOG_LEVEL"].upper()},
         "pydicom": {"handlers": [], "propagate": False, "level": "CRITICAL"},
         "pynetdicom": {"handlers": [], "propagate": False, "level": "CRITICAL"},
         "py.warnings": {"handlers": [], "propagate": False, "level": "CRITICAL"},

@@ -15,3 +15,4 @@ os.environ["SENDIT_DATA_DIR"] = str(DATA)
 os.environ["SENDIT_ENV_FILE"] = str(DATA / "no.env")
 os.environ["SENDIT_MIN_FREE_BYTES"] = "1000000"
 os.environ["SENDIT_RETRY_SECONDS"] = "0.05"
+os.environ["DICOM_AUTO_START"] = "no"  # its port is one for the whole machine

@@ -18,6 +18,13 @@ wants ip iproute2
 wants unshare util-linux
 wants setpriv util-linux
 
+# dcmjs-dimse comes from npm's registry, where npm is; elsewhere its tests say that it is missing.
+senders=$(dirname "$0")/../.venv/dcmjs
+if [ ! -d "$senders/node_modules/dcmjs-dimse" ] && command -v npm >/dev/null 2>&1; then
+    echo 'Test peers: installing dcmjs-dimse'
+    npm install --silent --no-audit --no-fund --prefix "$senders" dcmjs-dimse@0.3.3 || echo 'Test peers: npm could not.' >&2
+fi
+
 if [ -z "$missing" ]; then
     echo 'Test peers: all installed.'
     exit 0

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count
+from django.db.models import Count, Max
 from django.urls import reverse
+from django.utils import timezone
 
-from main.models import Batch, Series
+from main.models import Batch, Refusal, Series
 from main.models.imaging import Status
-from main.overview import StageCount
+from main.overview import StageCount, not_taken
 from web.reasons import reason
 from web.templatetags.show import plural, size
 
@@ -51,7 +53,9 @@ def items(
         *_destinations(destinations),
         *(_waiting() if any(stage.errors for stage in stages) else ()),
         *_drops(),
+        *_commitments(),
         *_quarantine(quarantine),
+        *_refused(),
         *_silent(processes),
     ]
     return sorted(found, key=lambda item: not item.grave)
@@ -114,6 +118,16 @@ def _drops() -> Iterator[Item]:
         yield Item(f"{plural(row['n'], 'drop,drops')} not registered.", row["error"], "Look", href=reverse("drops"))
 
 
+def _commitments() -> Iterator[Item]:
+    for row in not_taken().values("sender").annotate(n=Count("id"), error=Max("error")).order_by("-n")[:MOST]:
+        yield Item(
+            f"{plural(row['n'], 'storage commitment answer,storage commitment answers')} not taken by {row['sender']}.",
+            row["error"],
+            "Try now",
+            act=reverse("retry"),
+        )
+
+
 def _quarantine(groups: list[dict[str, Any]]) -> Iterator[Item]:
     for group in groups:
         said = reason(group["code"], group["sentence"])
@@ -127,6 +141,22 @@ def _quarantine(groups: list[dict[str, Any]]) -> Iterator[Item]:
             said.meaning,
             "Look",
             href=reverse("quarantine-reason", args=[group["code"]]),
+        )
+
+
+def _refused() -> Iterator[Item]:
+    lately = timezone.now() - timedelta(hours=1)
+    rows = Refusal.objects.filter(day=timezone.localdate(), reason="unknown", last_at__gt=lately)
+    callers = list(rows.order_by("-last_at").values_list("calling_ae_title", "address"))
+    if callers:
+        first = f"{callers[0][0] or 'A caller without AE title'} from {callers[0][1]}"
+        more = f" and {plural(len(callers) - 1, 'other caller,other callers')}" if callers[1:] else ""
+        yield Item(
+            f"{first}{more} tried to send by DICOM and {'were' if more else 'was'} refused.",
+            "Only registered nodes may send. If it is one of yours, register it.",
+            "Look",
+            href=reverse("receiver"),
+            grave=False,
         )
 
 

@@ -9,9 +9,9 @@ from django.http import HttpRequest
 
 from deidentify import Change
 from main.history import record
+from web.rights import ORIGINALS
 from web.throttle import source
 
-RIGHT = "web.view_originals"
 MASK = "•••"
 
 # Of these only the length is shown, to everybody.
@@ -45,7 +45,7 @@ class Row:
 
 def may_see(request: HttpRequest) -> bool:
     """Whether the person behind `request` may see original values."""
-    return hasattr(request, "user") and request.user.is_active and request.user.has_perm(RIGHT)
+    return ORIGINALS.is_of(request)
 
 
 def actor(request: HttpRequest) -> str:

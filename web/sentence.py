@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from main.models import Series
 from web.deliveries import Row
-from web.templatetags.show import plural
+from web.templatetags.show import clock, plural
 
 _IMAGES = "image,images"
 
@@ -14,6 +14,8 @@ _IMAGES = "image,images"
 def in_a_sentence(series: Series, matrix: Sequence[Row]) -> str:
     """Say where a series is, and what stands in its way."""
     parts = [_way(series, matrix)]
+    if series.study.note:
+        parts.append(series.study.note)
     if series.error_code:
         parts.append(f"Last error: {series.error}")
     for row in matrix:
@@ -32,6 +34,9 @@ def in_a_sentence(series: Series, matrix: Sequence[Row]) -> str:
 
 
 def _way(series: Series, matrix: Sequence[Row]) -> str:
+    if series.n_new and series.study.complete_at:
+        waits = plural(series.n_new, "image waits,images wait")
+        return f"{waits} for the study to be complete, until {clock(series.study.complete_at)}."
     if series.n_new:
         return f"{plural(series.n_new, _IMAGES)} of {series.images} to get identifiers."
     if series.n_processing:

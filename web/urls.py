@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from web.views import access, actions, api, drops, home, images, ledger, quarantine, series
+from web.views import access, actions, api, drops, home, images, ledger, nodes, quarantine, receiver, series
 
 urlpatterns: list[URLPattern] = [
     path("", home.home, name="home"),
@@ -12,6 +12,7 @@ urlpatterns: list[URLPattern] = [
     path("series/<int:pk>/", series.series_detail, name="series-detail"),
     path("series/<int:pk>/certificate/<int:number>.<str:form>", series.certificate, name="certificate"),
     path("series/<int:pk>/replay/", actions.replay, name="series-replay"),
+    path("series/<int:pk>/complete/", actions.complete_study, name="series-complete"),
     path("series/<int:pk>/retry/", actions.retry_series, name="series-retry"),
     path("series/<int:pk>/images/<int:number>/", images.image, name="image"),
     path("drops/", drops.drops, name="drops"),
@@ -23,6 +24,13 @@ urlpatterns: list[URLPattern] = [
     path("destinations/<int:pk>/hold/", actions.destination_hold, name="destination-hold"),
     path("destinations/<int:pk>/resume/", actions.destination_resume, name="destination-resume"),
     path("destinations/<int:pk>/retry/", actions.destination_retry, name="destination-retry"),
+    path("receiver/", receiver.receiver, name="receiver"),
+    path("nodes/", nodes.nodes, name="nodes"),
+    path("nodes/add/", nodes.node_add, name="node-add"),
+    path("nodes/<int:pk>/", nodes.node, name="node"),
+    path("nodes/<int:pk>/change/", nodes.node_change, name="node-change"),
+    path("nodes/<int:pk>/remove/", nodes.node_remove, name="node-remove"),
+    path("nodes/<int:pk>/test/", nodes.node_tried, name="node-test"),
     path("ledger/", ledger.ledger, name="ledger"),
     path("unlock/", access.unlock, name="unlock"),
     path("login/", access.login, name="login"),

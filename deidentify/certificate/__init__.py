@@ -21,7 +21,7 @@ from deidentify.certificate import signing
 from deidentify.certificate.page import page
 from deidentify.certificate.signing import public_key, signing_key
 from deidentify.engine import Released
-from deidentify.marks import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
+from deidentify.marks import BASIC_PROFILE, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION, METHODS
 from deidentify.recipe import Recipe
 
 __all__ = ["Certificate", "Verification", "public_key", "signing_key", "verify"]
@@ -86,8 +86,11 @@ class Certificate:
         if recipe_hash != recipe.hash:
             raise ValueError("The outputs were made with another recipe.")
         rules: Counter[str] = Counter()
+        methods: Counter[str] = Counter()
         for one in images:
             rules.update(one.actions)
+            methods.update(one.methods)
+        by_all = [method for method in METHODS if methods[method] == len(images)]
         return cls(
             {
                 "format": FORMAT,
@@ -97,8 +100,9 @@ class Certificate:
                 "profile": {
                     "standard": "DICOM PS3.15 Annex E",
                     "edition": recipe.edition,
-                    "profile": recipe.profile,
-                    "options": list(recipe.options),
+                    "profile": BASIC_PROFILE if BASIC_PROFILE in by_all else "none",
+                    "options": [method for method in by_all if method != BASIC_PROFILE],
+                    "of_some_outputs": {name: methods[name] for name in METHODS if 0 < methods[name] < len(images)},
                 },
                 "key_id": key_id,
                 "checks": _CHECKS,

@@ -64,6 +64,7 @@ def page(content: Mapping[str, Any], signed_at: str, public_key: str) -> str:
                 ("Study", _code(content["study_instance_uid"])),
                 ("Profile", escape(profile["profile"])),
                 ("Options", escape(", ".join(profile["options"])) or "none"),
+                *((escape(name), f"on {count:,} of them") for name, count in profile["of_some_outputs"].items()),
                 ("Recipe", f"{escape(recipe['name'])} {_code(recipe['sha256'])}"),
                 ("Key", _code(content["key_id"])),
                 ("Software", escape(content["software"]["version"])),

@@ -14,31 +14,10 @@ import numpy.typing as npt
 
 from deidentify.errors import Refused
 from deidentify.pixels.facts import PixelFacts
+from deidentify.pixels.families import HTJ2K, JPEG_2000, JPEG_LOSSLESS, JPEG_LS, RLE
 
 Samples = npt.NDArray[Any]
 
-JPEG, JPEG_LOSSLESS, JPEG_LS, JPEG_2000, HTJ2K, RLE = "jpeg", "lossless jpeg", "jpeg-ls", "jpeg 2000", "htj2k", "rle"
-_ROOT = "1.2.840.10008.1.2."
-FAMILIES: dict[str, str] = {
-    _ROOT + "4.50": JPEG,
-    _ROOT + "4.51": JPEG,
-    _ROOT + "4.57": JPEG_LOSSLESS,
-    _ROOT + "4.70": JPEG_LOSSLESS,
-    _ROOT + "4.80": JPEG_LS,
-    _ROOT + "4.81": JPEG_LS,
-    _ROOT + "4.90": JPEG_2000,
-    _ROOT + "4.91": JPEG_2000,
-    _ROOT + "4.201": HTJ2K,
-    _ROOT + "4.202": HTJ2K,
-    _ROOT + "4.203": HTJ2K,
-    _ROOT + "5": RLE,
-}
-# The syntax in which a frame of a family is written again without loss, where it is not the one that it came in.
-WRITTEN_AS: dict[str, str] = {
-    _ROOT + "4.81": _ROOT + "4.80",
-    _ROOT + "4.202": _ROOT + "4.201",
-    _ROOT + "4.203": _ROOT + "4.201",
-}
 _UNDECIDED = "The pixel data cannot be decoded, so it cannot be told whether it carries text."
 
 

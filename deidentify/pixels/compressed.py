@@ -14,7 +14,8 @@ from deidentify.part10 import EXPLICIT_LITTLE
 from deidentify.pixels import jpeg
 from deidentify.pixels.blank import CleanedPixels, Frames
 from deidentify.pixels.boxes import Box, joined
-from deidentify.pixels.codecs import JPEG, WRITTEN_AS, Samples, decoded, encoded, form_of
+from deidentify.pixels.codecs import Samples, decoded, encoded, form_of
+from deidentify.pixels.families import JPEG, WRITTEN_AS
 from deidentify.pixels.fragments import DELIMITER, even, fragment_head, table_item
 from deidentify.pixels.native import black
 from deidentify.pixels.pieces import Spool

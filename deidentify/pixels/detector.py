@@ -17,12 +17,16 @@ _LARGE, _SMALL = 1024, 400
 _MARGIN, _WIDEST_MARGIN = 3, 24
 # What an edge is, as a part of the range of grey in a box, and how many pairs of neighbours are one where text is.
 _EDGE, _EDGES = 0.2, 0.035
+# How far to look beside a line, in its heights, how many rows it has then, and how much of a window may be known already.
+_BEYOND, _CLOSE, _COVERED, _LARGEST = 6, (48, 16), 0.8, 3.0
 _LINE, _LONGEST_LINE = 48, 960
 _READABLE, _LETTERS = 0.5, 2
 
 
-def text_boxes(picture: Picture) -> list[Box]:
+def text_boxes(picture: Picture, *, enlarged: bool = True) -> list[Box]:
     """Return where text is in a picture of rows by columns, or rows by columns by red, green and blue.
+
+    Without `enlarged` the largest of the sizes is left out, which takes most of the time.
 
     Raises
     ------
@@ -34,10 +38,54 @@ def text_boxes(picture: Picture) -> list[Box]:
     columns = picture.shape[1]
     boxes: list[Box] = []
     turned = np.rot90(picture)
-    for scale in _scales(*picture.shape[:2]):
+    for scale in _scales(*picture.shape[:2])[0 if enlarged else 1 :]:
         boxes += _found(picture, scale)
         boxes += [Box(columns - box.bottom, box.x, box.height, box.width) for box in _found(turned, scale)]
     return boxes
+
+
+def text_beside(picture: Picture, lines: list[Box]) -> list[Box]:
+    """Return where text goes on beside lines that were found.
+
+    Close up, the network sees letters that it overlooks in a large picture, so both ends of each line are looked at.
+    """
+    rows, columns = picture.shape[:2]
+    covered = np.zeros((rows, columns), bool)
+    for line in lines:
+        covered[line.y : line.bottom, line.x : line.right] = True
+    boxes: list[Box] = []
+    for line in dict.fromkeys(lines):
+        for end in _ends(line):
+            window = end.clipped(columns, rows)
+            place = slice(window.y, window.bottom), slice(window.x, window.right)
+            if covered[place].mean() > _COVERED:
+                continue
+            covered[place] = True
+            boxes += _close_up(picture[place], window, min(line.width, line.height))
+    return boxes
+
+
+def _ends(line: Box) -> tuple[Box, Box]:
+    """Return what lies before and behind a line, with some of its letters."""
+    high, long = min(line.width, line.height), _BEYOND * min(line.width, line.height)
+    if line.width >= line.height:
+        y, height = line.y - high // 2, 2 * high
+        return Box(line.x - long, y, long + high, height), Box(line.right - high, y, long + high, height)
+    x, width = line.x - high // 2, 2 * high
+    return Box(x, line.y - long, width, long + high), Box(x, line.bottom - high, width, long + high)
+
+
+def _close_up(picture: Picture, window: Box, height: int) -> list[Box]:
+    """Return what the network finds in a window around letters of about a height."""
+    boxes = []
+    for rows in _CLOSE:
+        scale = min(rows / height, _LARGEST)
+        if window.width >= window.height:
+            boxes += _found(picture, scale)
+        else:
+            turned = _found(np.rot90(picture), scale)
+            boxes += [Box(window.width - box.bottom, box.x, box.height, box.width) for box in turned]
+    return [Box(window.x + box.x, window.y + box.y, box.width, box.height) for box in boxes]
 
 
 def _scales(rows: int, columns: int) -> tuple[float, ...]:

@@ -41,14 +41,15 @@ def _session(model: str) -> Any:
     if spec is None or not spec.submodule_search_locations or find_spec("onnxruntime") is None:
         raise Refused(
             "pixels-undecided",
-            "Pixels have to be searched for text, but rapidocr-onnxruntime is not installed; install requirements.txt.",
+            "Pixels have to be searched for text, but rapidocr-onnxruntime is not installed. Run sendit on Python 3.11 or "
+            "3.12 (there is no package for later ones) with what requirements.txt names.",
         )
     import onnxruntime  # type: ignore[import-untyped]  # it has no types
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.use_deterministic_compute = True
-    options.enable_cpu_mem_arena = options.enable_mem_pattern = False
+    options.enable_mem_pattern = False
     options.log_severity_level = 4
     path = Path(spec.submodule_search_locations[0]) / "models" / model
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -136,6 +136,11 @@ def pictures(values: Samples) -> list[Picture]:
     return result
 
 
+def whole(values: Samples) -> Picture:
+    """Return what is visible as a picture of 8 bits with all of the values."""
+    return _stretched(values, float(values.min()), float(values.max()))
+
+
 def _stretched(values: Samples, low: float, high: float) -> Picture:
     scaled = (values.astype(np.float32) - np.float32(low)) * np.float32(255 / (high - low))
     picture: Picture = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)

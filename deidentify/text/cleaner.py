@@ -74,6 +74,8 @@ class TextCleaner:
         return result
 
     def _cleaned(self, text: str, known: Known, shift: Shift | None, technical: bool) -> str:
+        if text in vocabulary.products() and _tells_nothing(text, known):
+            return text
         tokens = _tokens(text, known, shift)
         _drop_known(tokens, known)
         words = self._technical if technical else self._safe
@@ -139,6 +141,13 @@ def _tokens(text: str, known: Known, shift: Shift | None) -> list[Token]:
 
 def _plain_tokens(text: str, start: int, end: int) -> list[Token]:
     return [Token(found[0], found.start(), found.end()) for found in _TOKEN.finditer(text, start, end)]
+
+
+def _tells_nothing(text: str, known: Known) -> bool:
+    """Tell whether none of the words of a text is known of the patient."""
+    tokens = _plain_tokens(text, 0, len(text))
+    _drop_known(tokens, known)
+    return all(token.kept for token in tokens)
 
 
 def _drop_known(tokens: list[Token], known: Known) -> None:

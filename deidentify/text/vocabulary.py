@@ -38,6 +38,13 @@ def technical() -> frozenset[str]:
 
 
 @cache
+def products() -> frozenset[str]:
+    """Return whole values that programs write about themselves."""
+    lines = files(__package__).joinpath("products.txt").read_text("utf-8").splitlines()
+    return frozenset(line for line in lines if not line.startswith("#"))
+
+
+@cache
 def phrases() -> frozenset[str]:
     """Return the code meanings of several words that pydicom knows, in the form that `phrase` makes."""
     schemes: Any = concepts
@@ -86,7 +93,7 @@ LABELS = _of(
 EXAMINED = _of(
     "head chest lung heart arm hand foot bone knee leg neck back brain spine skull hip finger thumb toe shin cheek chin eye "
     "breast body abdomen colon nerve vein ct mr pet kopf hals brust herz fuss knie arm bauch hand cou bras main pied mano "
-    "cabeza testa long short axial left right upper lower low full whole scan view phase thin hard soft"
+    "cabeza testa post long short axial left right upper lower low full whole scan view phase thin hard soft"
 )
 # Words that mean nothing when what they lead to is gone.
 GLUE = _of(

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import logging
 import socket
-import threading
 
-from dimse.connection import HEADER
 from dimse.echo import VERIFICATION
 from dimse.errors import AssociationError
 from dimse.messages import (
@@ -39,57 +37,55 @@ from dimse.status import SUCCESS
 log = logging.getLogger("dimse.server")
 
 PROCESSING_FAILURE, OUT_OF_RESOURCES = 0x0110, 0xA700
-MOST_ITEMS = 512
-_ITEMS_FROM = 68
 
 
 class Association:
-    """Serves the caller on `sock` until the association ends."""
+    """Serves the caller on `sock` until the association ends; `stop` becomes readable when it is to end."""
 
-    def __init__(self, sock: socket.socket, caller: Caller, services: Services, limits: Limits) -> None:
-        self._socket, self._caller, self._services, self._limits = sock, caller, services, limits
-        self._stream = Stream(sock, caller.address, limits)
-        self._lock = threading.Lock()
-        self._stopping = self._busy = False
-
-    def stop(self) -> None:
-        """Let it end after the message in hand, at once when there is none."""
-        with self._lock:
-            self._stopping = True
-            if not self._busy:
-                self._hang_up()
+    def __init__(
+        self, sock: socket.socket, caller: Caller, services: Services, limits: Limits, stop: socket.socket
+    ) -> None:
+        self.established = False
+        self._caller, self._services, self._limits = caller, services, limits
+        self._stream = Stream(sock, caller.address, limits, stop)
 
     def serve(self, within: float) -> None:
         """Negotiate in `within` seconds and answer messages until the end; nothing is raised."""
         try:
             request = self._request(within)
+            session = self._services.open(self._caller)
         except AssociationError as error:
             log.info("No association: %s", error.sentence)
+            if error.kind == "protocol":
+                self._send_if_possible(ABORT_PDU)
             self._services.refused(self._caller.address, error.kind)
             return
-        try:
-            session = self._services.open(self._caller)
         except Rejected as rejected:
             self._send_if_possible(acceptance.rejection_pdu(rejected.result, rejected.source, rejected.reason))
             return
+        self.established = True
         how = "aborted"
         try:
             how = self._converse(request, session)
         except AssociationError as error:
-            log.info("An association ended: %s", error.sentence)
             how = "lost" if error.kind == "closed" else "aborted"
-            if how == "aborted" and error.kind != "aborted":
-                self._send_if_possible(ABORT_PDU)
+            log.info("An association ended (%s): %s", how, error.sentence)
         finally:
+            if how != "released":
+                self._send_if_possible(ABORT_PDU)
             session.ended(how)
 
     def _request(self, within: float) -> Request:
         kind, body = self._stream.request(within)
-        if kind != acceptance.REQUEST or _items(body) > MOST_ITEMS:
+        if kind != acceptance.REQUEST:
             raise self._stream.broken("no association request")
-        request = acceptance.read_request(HEADER.pack(kind, len(body)) + body)
-        if request is None:
-            raise self._stream.broken("an association request that cannot be read")
+        try:
+            request = acceptance.read_request(body)
+        except ValueError as error:
+            raise self._stream.broken(str(error)) from None
+        except Rejected:
+            self._services.refused(self._caller.address, "protocol")
+            raise
         self._caller = Caller(
             self._caller.address,
             request.calling_ae_title,
@@ -100,23 +96,14 @@ class Association:
         return request
 
     def _converse(self, request: Request, session: Session) -> str:
-        self._send(acceptance.answer(request, session.chosen, self._limits.max_pdu))
-        while True:
-            if not self._enter(busy=False):
-                self._send_if_possible(ABORT_PDU)
-                return "stopped"
-            first = self._stream.next_pdv(self._limits.idle)
-            self._enter(busy=True)
+        self._stream.send(acceptance.answer(request, session.chosen, session.roles, self._limits.max_pdu))
+        while self._stream.message_begins():
+            first = self._stream.next_pdv()
             if first is None:
-                self._send(RELEASE_RP_PDU)
+                self._send_if_possible(RELEASE_RP_PDU)
                 return "released"
             self._message(first, request, session)
-
-    def _enter(self, *, busy: bool) -> bool:
-        """Note whether a message is in hand; False when the association is to stop."""
-        with self._lock:
-            self._busy = busy
-            return not self._stopping
+        return "stopped"
 
     def _message(self, first: tuple[int, int], request: Request, session: Session) -> None:
         """Read one message and answer it."""
@@ -138,7 +125,7 @@ class Association:
             if answer is None:
                 raise self._stream.broken("it asked for something that is not offered here")
             reply = answer
-        self._send(encode_message(reply, request.max_pdu))
+        self._stream.send(encode_message(reply, request.max_pdu))
 
     def _command(self, first: tuple[int, int]) -> Command:
         data = bytearray()
@@ -156,7 +143,7 @@ class Association:
                     return decode_command(bytes(data))
                 except ValueError as error:
                     raise self._stream.broken(str(error)) from None
-            pdv = self._stream.next_pdv(self._limits.progress)
+            pdv = self._stream.next_pdv()
         raise self._stream.broken("a release in the middle of a message")
 
     def _store(self, context_id: int, command: Command, syntax: str, session: Session) -> tuple[int, str]:
@@ -205,39 +192,17 @@ class Association:
 
     def _next_of_dataset(self, context_id: int) -> bool:
         """Go to the next value of the data set and tell whether it is the last."""
-        pdv = self._stream.next_pdv(self._limits.progress)
+        pdv = self._stream.next_pdv()
         if pdv is None or pdv[0] != context_id or pdv[1] & COMMAND:
             raise self._stream.broken("a data set that is mixed with something else")
         return bool(pdv[1] & LAST)
 
-    def _send(self, data: bytes) -> None:
-        try:
-            self._socket.settimeout(self._limits.progress)
-            self._socket.sendall(data)
-        except OSError:
-            raise AssociationError("closed", f"{self._caller.address} closed the connection.") from None
-
     def _send_if_possible(self, data: bytes) -> None:
         """Send a last word to somebody who may not listen any more."""
         try:
-            self._send(data)
+            self._stream.send(data)
         except AssociationError:
             return
-
-    def _hang_up(self) -> None:
-        try:
-            self._socket.shutdown(socket.SHUT_RD)
-        except OSError:
-            return
-
-
-def _items(body: bytes) -> int:
-    """Count the items of an association request before a decoder makes objects of them (PS3.8 9.3.2)."""
-    at, count = _ITEMS_FROM, 0
-    while at + 4 <= len(body) and count <= MOST_ITEMS:
-        at += 4 + int.from_bytes(body[at + 2 : at + 4], "big")
-        count += 1
-    return count
 
 
 def _text(command: Command, keyword: str) -> str:

@@ -19,8 +19,8 @@ class Limits:
         Silence between two messages after which an association is aborted.
     progress : float
         Silence in the middle of a message after which it is aborted.
-    pdu_within : float
-        How long one PDU may take, however steadily it trickles.
+    slowest_rate : int
+        Bytes per second below which a message counts as hung although it trickles on; `progress` comes on top.
     connections : int
         Connections at once, those without an association included; more are closed before a thread exists.
     connections_per_address : int
@@ -31,6 +31,6 @@ class Limits:
     request_within: float = 30.0
     idle: float = 60.0
     progress: float = 60.0
-    pdu_within: float = 60.0
+    slowest_rate: int = 16_384
     connections: int = 66
     connections_per_address: int = 66

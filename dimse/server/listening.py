@@ -11,12 +11,16 @@ import ssl
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
+
+from cryptography.x509 import load_der_x509_certificate
 
 from dimse.server.association import Association
 from dimse.server.limits import Limits
 from dimse.server.services import Caller, Services
+from dimse.tls import close
 
 log = logging.getLogger("dimse.server")
 
@@ -67,6 +71,8 @@ class Listener:
             dualstack_ipv6=family == socket.AF_INET6 and self.host == "::" and socket.has_dualstack_ipv6(),
         )
         self.port = self._socket.getsockname()[1]
+        # Associations wait on `stop` beside their caller; it is readable when the other end is closed.
+        self._stop, self._stopped = socket.socketpair()
         self._thread = threading.Thread(target=self._listen, args=(self._socket,), name="listener", daemon=True)
         self._thread.start()
         return self
@@ -79,11 +85,9 @@ class Listener:
         listening.shutdown(socket.SHUT_RDWR)
         self._thread.join()
         listening.close()
+        self._stopped.close()
         with self._ended:
-            for _, association in self._open.values():
-                if association is not None:
-                    association.stop()
-            self._ended.wait_for(lambda: not self._open, timeout=within)
+            self._ended.wait_for(lambda: not any(self._associations()), timeout=within)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -102,7 +106,11 @@ class Listener:
                     time.sleep(PAUSE)  # out of file descriptors, say: those who wait in line keep their place
                 continue
             address = str(peer[0]).removeprefix("::ffff:")
-            number = self._admitted(address)
+            try:
+                number = self._admitted(address)
+            except Exception as error:  # noqa: BLE001  # whatever our user raises, others are served
+                log.error("A connection could not be admitted: %s.", type(error).__name__)
+                number = None
             if number is None:
                 sock.close()
                 continue
@@ -128,7 +136,7 @@ class Listener:
                 self._open[self._number] = (address, None)
                 number = self._number
         if full:
-            log.warning("Closed a connection from %s: too many at once.", address)
+            log.info("Closed a connection from %s: too many at once.", address)
             self._services.refused(address, "connections")
             return None
         return number
@@ -147,17 +155,21 @@ class Listener:
                 except (OSError, ValueError):
                     self._services.refused(address, "tls")
                     return
-            association = Association(sock, Caller(address, "", "", subject), self._services, self._limits)
+            association = Association(sock, Caller(address, "", "", subject), self._services, self._limits, self._stop)
             with self._lock:
                 self._open[number] = (address, association)
-                stopping = self._socket is None
-            if not stopping:
-                association.serve(self._limits.request_within - (time.monotonic() - started))
+            association.serve(self._limits.request_within - (time.monotonic() - started))
         except OSError:
             return
+        except Exception as error:  # noqa: BLE001  # as above; its text may have a value in it
+            log.error("An association ended by an error of ours: %s.", type(error).__name__)
         finally:
-            sock.close()
+            close(sock)
             self._forget(number)
+
+    def _associations(self) -> Iterator[Association]:
+        """Yield those that were accepted: nobody waits for a connection that has not asked for one yet."""
+        return (one for _, one in self._open.values() if one is not None and one.established)
 
     def _forget(self, number: int) -> None:
         with self._ended:
@@ -166,6 +178,6 @@ class Listener:
 
 
 def _subject(sock: ssl.SSLSocket) -> str:
-    """Return the subject of the client's certificate, as `commonName=...,organizationName=...`."""
-    subject: Any = (sock.getpeercert() or {}).get("subject", ())
-    return ",".join(f"{name}={value}" for part in subject for name, value in part)
+    """Return the subject of the client's certificate as RFC 4514 writes it."""
+    certificate = sock.getpeercert(binary_form=True)
+    return load_der_x509_certificate(certificate).subject.rfc4514_string() if certificate else ""

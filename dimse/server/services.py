@@ -55,7 +55,7 @@ class Caller:
     calling_ae_title, called_ae_title : str
         As they came, without surrounding spaces; foreign text, never part of a path.
     tls_subject : str
-        Subject of the client certificate in the form of RFC 4514; empty without one.
+        Subject of the client certificate in the form of RFC 4514 (`CN=CT1,O=Hospital`); empty without one.
     implementation : str
         Implementation version name, or class UID; foreign text.
     """
@@ -95,6 +95,9 @@ class Session(Protocol):
     def chosen(self, sop_class_uid: str, transfer_syntax_uids: Sequence[str]) -> str | None:
         """Return the transfer syntax to accept for a presentation context; None refuses the SOP class."""
 
+    def roles(self, sop_class_uid: str) -> tuple[bool, bool]:
+        """Tell whether the caller may be the user (SCU) and the provider (SCP) of this SOP class, when it asks."""
+
     def store(self, request: StoreRequest) -> Incoming:
         """Begin to take an instance; raises StoreRefused."""
 
@@ -106,7 +109,7 @@ class Session(Protocol):
 
 
 class Services(Protocol):
-    """What a listener offers; called from several threads."""
+    """What a listener offers; called from several threads. What it raises is logged and costs that connection only."""
 
     def allows(self, address: str) -> bool:
         """Tell whether this address may connect at all; asked before anything is read."""

@@ -40,13 +40,13 @@ class Kind:
             port=int(settings["port"]),
             ae_title=settings.get("ae_title", "ORTHANC"),
             calling_ae_title=node.DICOM_AE_TITLE,
-            silence_timeout=node.DICOM_NETWORK_TIMEOUT,
+            silence_timeout=node.DICOM_PEER_TIMEOUT,
         )
         self.rest: OrthancRest | None = None
         if url := settings.get("rest_url"):
             variable = settings.get("rest_password_env", "")
             password = node.ENVIRONMENT.values.get(variable) or os.environ.get(variable, "")
-            self.rest = OrthancRest(name, url, settings.get("rest_user", ""), password, node.DICOM_NETWORK_TIMEOUT)
+            self.rest = OrthancRest(name, url, settings.get("rest_user", ""), password, node.DICOM_PEER_TIMEOUT)
 
     def send(self, releases: Sequence[OpenRelease]) -> Iterator[Receipt]:
         """Send over one association; what it did not get to is transient."""

@@ -72,8 +72,26 @@ class Provider(ABC):
         """One sentence on how the provider is; raises like `identify`."""
 
 
+# PS3.5 6.2: how many characters LO and SH hold, and what has a meaning of its own in LO, SH or PN, or in a query.
+_LENGTHS = {"PatientID": 64, "AccessionNumber": 16}
+_FORBIDDEN = frozenset("\\^=*?")
+
+
+def unfit(keyword: str, pseudonym: str) -> str:
+    """Why `pseudonym` cannot stand in the attribute (and PatientName) as it is, as the end of a sentence; "" if it can."""
+    if not pseudonym or pseudonym != pseudonym.strip():
+        return "is empty or begins or ends with a space"
+    if not pseudonym.isascii() or not pseudonym.isprintable() or _FORBIDDEN.intersection(pseudonym):
+        return "has characters that the attribute does not hold (printable ASCII without \\ ^ = * ?)"
+    if len(pseudonym) > _LENGTHS[keyword]:
+        return f"has {len(pseudonym)} characters and is longer than the {_LENGTHS[keyword]} that the attribute holds"
+    return ""
+
+
 def provider(name: str | None = None) -> Provider:
     """The provider called `name`, by default the configured one."""
-    chosen = name or ("dasher" if settings.DEIDENTIFY_RESTFUL else "keyed")
+    chosen = name or settings.SENDIT_IDENTIFIERS
+    if chosen == "auto":
+        chosen = "dasher" if settings.DEIDENTIFY_RESTFUL else "keyed"
     found: Provider = import_module(f"main.identifiers.{chosen}").Provider()
     return found

@@ -1,12 +1,11 @@
 """Identifiers from DASHER, the service of Stanford medicine: one question per study, answers kept whole.
 
-Here is who asks and what follows from a status; the format is in `dasher_wire.py`, one call in `dasher_http.py`.
+Here is who asks, and with which token; the format is in `dasher_wire.py`, one call in `http.py`.
 """
 
 from __future__ import annotations
 
-import random
-import time
+import json
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
@@ -16,14 +15,9 @@ from django.conf import settings
 from main import identifiers
 from main.errors import Quarantine, Transient
 from main.identifiers import Answer, Request
-from main.identifiers.dasher_http import Reply, call
 from main.identifiers.dasher_token import TokenFile, unauthorised
 from main.identifiers.dasher_wire import Asked, body, calls, read
-
-# Quick tries for what is over in a moment; what lasts is for the sweeper, which tries the series again.
-TRIES = 3
-PAUSE_SECONDS = 0.25
-_GIVES_WAY = {500, 502, 503, 504}
+from main.identifiers.http import Bearer, Reply, Service, accepted, call, insist
 
 
 class Provider(identifiers.Provider):
@@ -36,8 +30,14 @@ class Provider(identifiers.Provider):
             raise Transient(
                 "identifiers-settings", "STANFORD_CLIENT_SECRETS is not set: it names the token file of DASHER."
             )
-        self._seconds: float = settings.DASHER_TIMEOUT
-        self._tokens = TokenFile(settings.STANFORD_CLIENT_SECRETS, self._seconds)
+        self._service = Service(
+            "DASHER",
+            "DASHER_URL, DASHER_VERSION and DASHER_STUDY (or token_uri in the token file)",
+            "STANFORD_CLIENT_SECRETS",
+            "DASHER_TIMEOUT",
+            settings.DASHER_TIMEOUT,
+        )
+        self._tokens = TokenFile(settings.STANFORD_CLIENT_SECRETS, self._service)
         study = quote(settings.DASHER_STUDY.lower(), safe="")
         self._url = f"{settings.DASHER_URL}/{settings.DASHER_VERSION}/uid/{study}"
 
@@ -64,7 +64,7 @@ class Provider(identifiers.Provider):
     def check(self) -> str:
         """Whether the token file can be read and the address answers; asks about nobody."""
         self._tokens.access()
-        call("GET", settings.DASHER_URL, self._seconds)
+        call(self._service, "GET", settings.DASHER_URL)
         return f"DASHER answers at {self._url}"
 
     def _ask(self, request: dict[str, Any]) -> Any:
@@ -72,21 +72,13 @@ class Provider(identifiers.Provider):
         reply = self._post(request, token)
         if reply.status == 401:
             reply = self._post(request, self._tokens.refresh(token))
-        return _accepted(reply).json()
+            if reply.status == 401:
+                raise unauthorised("DASHER answered 401 to a fresh access token too.")
+        return accepted(self._service, reply).json()
 
     def _post(self, request: dict[str, Any], token: str) -> Reply:
-        for tries_left in reversed(range(TRIES)):
-            try:
-                reply = call("POST", self._url, self._seconds, body=request, bearer=token)
-                if reply.status not in _GIVES_WAY or not tries_left:
-                    return reply
-            except Transient as away:
-                if away.code != "identifiers-away" or not tries_left:
-                    raise
-            time.sleep(
-                PAUSE_SECONDS * 2 ** (TRIES - tries_left) * random.uniform(0.5, 1.0)
-            )  # a quick second try, within the lease
-        raise AssertionError("the last try returns or raises")
+        content = json.dumps(request).encode("utf-8")
+        return insist(lambda: call(self._service, "POST", self._url, content=content, auth=Bearer(token)))
 
 
 def _asked(request: Request) -> Asked | Quarantine:
@@ -94,25 +86,6 @@ def _asked(request: Request) -> Asked | Quarantine:
         return Asked.of(request, settings.ENTITY_ID, settings.ITEM_ID)
     except Quarantine as refused:
         return refused
-
-
-def _accepted(reply: Reply) -> Reply:
-    """`reply` if it is one to go on with; the body of an error is not read out, it may repeat what was sent."""
-    if reply.status == 401:
-        raise unauthorised("DASHER answered 401 to a fresh access token too.")
-    if reply.status == 408:
-        raise Transient("identifiers-slow", "DASHER answered 408, the request took too long. Will try again.")
-    if reply.status == 429:
-        raise Transient("identifiers-busy", "DASHER answered 429, too many requests. Will try again later.")
-    if reply.status >= 500:
-        raise Transient("identifiers-away", f"DASHER answered {reply.status}. Will try again.")
-    if reply.status >= 400:
-        raise Quarantine(
-            "identifiers-refused",
-            f"DASHER answered {reply.status} and gives no identifiers for this study. Look at DASHER_URL, "
-            "DASHER_VERSION and DASHER_STUDY, or ask those who run DASHER; then requeue.",
-        )
-    return reply
 
 
 def _require_one_suid(found: dict[Asked, Answer | Quarantine]) -> None:

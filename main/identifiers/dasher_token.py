@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from main.errors import Transient
-from main.identifiers.dasher_http import call
+from main.identifiers.http import Service, call
 from sendit.keys import sync_folder
 
 log = logging.getLogger(__name__)
@@ -28,9 +28,9 @@ _LOCK_TURN_SECONDS = 0.05
 class TokenFile:
     """JSON with `accessToken`, `refreshToken` and `token_uri`; other keys are kept as they are."""
 
-    def __init__(self, path: Path, seconds: float) -> None:
+    def __init__(self, path: Path, service: Service) -> None:
         self.path = path.resolve()
-        self._seconds = seconds
+        self._service = service
 
     def access(self) -> str:
         """The access token; refreshed first if the file has none."""
@@ -45,7 +45,7 @@ class TokenFile:
         Raises
         ------
         Transient
-            `identifiers-unauthorised`, when the refresh token is not accepted either; as `dasher_http.call`.
+            `identifiers-unauthorised`, when the refresh token is not accepted either; as `http.call`.
         """
         with self._locked():
             tokens = self._read()
@@ -61,7 +61,7 @@ class TokenFile:
         address, secret = tokens.get("token_uri"), tokens.get("refreshToken")
         if not isinstance(address, str) or not isinstance(secret, str) or not secret:
             raise self._unusable("has no token_uri or no refreshToken, so the access token cannot be refreshed")
-        reply = call("POST", address, self._seconds, body={"refreshToken": secret})
+        reply = call(self._service, "POST", address, content=json.dumps({"refreshToken": secret}).encode("utf-8"))
         if reply.status == 429 or reply.status >= 500:
             raise Transient("identifiers-away", f"The token service answered {reply.status}. Will try again.")
         if reply.status >= 400:
@@ -86,7 +86,7 @@ class TokenFile:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Held by one process at a time; it frees itself when its holder dies."""
-        until = time.monotonic() + 3 * self._seconds
+        until = time.monotonic() + 3 * self._service.seconds
         try:
             handle = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:

@@ -1,17 +1,21 @@
-"""What the node knows: drops, studies, series, images, their identifiers, deliveries and history.
+"""What the node knows: drops, studies, series, images, their identifiers, deliveries, nodes and history.
 
 Rows only. Statuses are written by `main/states.py`, patient values go in and out through `main/identity.py`.
 """
 
 from main.models.arrival import Batch, FileOutcome
 from main.models.commitment import Commitment
+from main.models.commitment_requests import CommitmentRequest, PassedImage
 from main.models.delivery import Delivery, Destination, Release
 from main.models.history import Event, Heartbeat, KeyRecord, LedgerEntry
 from main.models.imaging import Image, Series, SeriesIdentifiers, Study, Subject
+from main.models.nodes import Node, ReceiverProcess, Refusal
+from main.models.sequence import PatientNumber
 
 __all__ = [
     "Batch",
     "Commitment",
+    "CommitmentRequest",
     "Delivery",
     "Destination",
     "Event",
@@ -20,6 +24,11 @@ __all__ = [
     "Image",
     "KeyRecord",
     "LedgerEntry",
+    "Node",
+    "PassedImage",
+    "PatientNumber",
+    "ReceiverProcess",
+    "Refusal",
     "Release",
     "Series",
     "SeriesIdentifiers",

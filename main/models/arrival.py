@@ -15,7 +15,9 @@ class Batch(Work):
     """A drop: a folder, or loose files taken together. Its stage is `register`, then empty.
 
     `sealed_name` is the name it came with, encrypted: people name folders after patients.
-    `cleaned` counts its images that were delivered, proven and removed.
+    `cleaned` counts its images that were delivered, proven and removed. What came by DICOM says from whom: `node` is the
+    number of the node that was let in, and its series wait until nothing of their study came for `quiet` seconds. None:
+    nothing waits.
     """
 
     key = models.UUIDField(unique=True, default=uuid.uuid4)
@@ -26,6 +28,12 @@ class Batch(Work):
     files = models.PositiveIntegerField(default=0)
     bytes = models.PositiveBigIntegerField(default=0)
     cleaned = models.PositiveIntegerField(default=0)
+    node = models.BigIntegerField(null=True, blank=True)
+    sender = models.CharField(max_length=64, blank=True, default="")
+    calling_ae_title = models.CharField(max_length=16, blank=True, default="")
+    address = models.CharField(max_length=45, blank=True, default="")
+    association = models.CharField(max_length=36, blank=True, default="")
+    quiet = models.FloatField(null=True, blank=True)
 
     class Meta:
         indexes = [
@@ -43,7 +51,10 @@ class Batch(Work):
 
 
 class FileOutcome(models.Model):
-    """A file of a drop that did not become an image, and why; `held` files are kept until a person decides."""
+    """A file of a drop that did not become an image, and why; `held` files are kept until a person decides.
+
+    `uid_index` is the blind index of the SOP Instance UID, where the file has one.
+    """
 
     class Outcome(models.TextChoices):
         """How the file ended."""
@@ -63,12 +74,14 @@ class FileOutcome(models.Model):
     sentence = models.CharField(max_length=500)
     detail = models.JSONField(default=dict, blank=True)
     sealed_path = models.TextField()
+    uid_index = models.CharField(max_length=64, blank=True, default="")
     size = models.PositiveBigIntegerField(default=0)
     at = models.DateTimeField()
 
     class Meta:
         indexes = [
             models.Index(fields=["code", "id"], name="outcome_held", condition=models.Q(held=True)),
+            models.Index(fields=["uid_index"], name="outcome_uid", condition=models.Q(held=True)),
         ]
         constraints = [
             models.CheckConstraint(

@@ -38,7 +38,8 @@ class Destination(models.Model):
 class Release(models.Model):
     """A file that may leave: written by the de-identifier under a recorded recipe and key, with a passed leak check.
 
-    `report` says what was done, without values: how many elements each rule acted on, and what about the pixels.
+    `report` says what was done, without values: how many elements each rule acted on, what about the pixels, and which
+    profile and options the output claims.
     """
 
     image = models.ForeignKey(Image, models.CASCADE, related_name="releases")

@@ -15,6 +15,7 @@ class Event(models.Model):
     actor = models.CharField(max_length=64, default="sendit")
     batch_id = models.BigIntegerField(null=True, blank=True)
     series_id = models.BigIntegerField(null=True, blank=True)
+    node_id = models.BigIntegerField(null=True, blank=True)
     destination = models.CharField(max_length=40, blank=True, default="")
     from_status = models.CharField(max_length=16, blank=True, default="")
     to_status = models.CharField(max_length=16, blank=True, default="")
@@ -26,6 +27,7 @@ class Event(models.Model):
         indexes = [
             models.Index(fields=["series_id", "id"], name="event_series"),
             models.Index(fields=["batch_id", "id"], name="event_batch"),
+            models.Index(fields=["node_id", "id"], name="event_node", condition=models.Q(node_id__isnull=False)),
             models.Index(fields=["-at"], name="event_at"),
         ]
 

@@ -29,12 +29,28 @@ class Subject(models.Model):
 
 
 class Study(models.Model):
-    """A study, known by its Study Instance UID; it belongs to one subject."""
+    """A study, known by its Study Instance UID; it belongs to one subject.
+
+    While it comes by DICOM, its series wait from `waits_since` until `complete_at` for more (None: they do not wait): for
+    `quiet` seconds after the last news. `node` is the number of who sent it, and was asked `asks` times in vain how many
+    images there are. `note` says what may be missing.
+    """
 
     subject = models.ForeignKey(Subject, models.PROTECT, related_name="studies")
     uid_index = models.CharField(max_length=64, unique=True)
     sealed_uid = models.TextField()
     added_at = models.DateTimeField()
+    waits_since = models.DateTimeField(null=True, blank=True)
+    complete_at = models.DateTimeField(null=True, blank=True)
+    quiet = models.FloatField(default=0.0)
+    node = models.BigIntegerField(null=True, blank=True)
+    asks = models.PositiveSmallIntegerField(default=0)
+    note = models.CharField(max_length=500, blank=True, default="")
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["complete_at"], name="study_waits", condition=models.Q(complete_at__isnull=False)),
+        ]
 
 
 class Series(Work):

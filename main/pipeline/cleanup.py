@@ -37,8 +37,10 @@ from main.models import (
 )
 from main.models.delivery import Proof
 from main.models.imaging import Status
+from main.pipeline.commitment import remember_passed
 from main.pipeline.next_stage import let_go
 from main.pipeline.register import original
+from main.pipeline.source import SOURCE
 from main.pipeline.take import is_key
 from main.storage import remove_empty_folders, remove_file
 
@@ -74,6 +76,7 @@ def cleanup(held: Claim[Series]) -> None:
         batches = lock_parents(held.rows, through)
         held.hold()
         _write_ledger(held.rows, through)
+        remember_passed(through.filter(status=Status.DONE, batch__quiet__isnull=False))
         through.delete()
         if staying := _with_images(held.rows):
             states.refresh(staying)
@@ -119,6 +122,7 @@ def remove_finished_folder(batch: Batch) -> bool:
     for token in FileOutcome.objects.filter(batch=batch).values_list("sealed_path", flat=True):
         if token:
             remove_file(batch.folder / unseal(token))
+    remove_file(batch.folder / SOURCE)
     remove_empty_folders(batch.folder)
     if batch.folder.exists():
         return False

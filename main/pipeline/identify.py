@@ -1,4 +1,7 @@
-"""Identify: series get their identifiers, once for each study; a provider that is away holds them and shows why."""
+"""Identify: series get their identifiers, once for each study; a provider that is away holds them and shows why.
+
+What comes by DICOM waits here until its study is complete (`main/pipeline/completion.py`).
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ from main.failpoints import reach
 from main.identifiers import Answer, Request, provider
 from main.models import Image, Series, SeriesIdentifiers, Study
 from main.models.imaging import Status
+from main.pipeline.completion import let_wait
 from main.pipeline.next_stage import let_go
 from main.pipeline.register import unchanged_original
 
@@ -64,6 +68,9 @@ def identify(held: Claim[Series]) -> None:
         The provider is away.
     """
     reach("identify:claimed")
+    let_wait(held)
+    if not held.rows:
+        return
     answers = _answers(held.rows)
     reach("identify:answered")
     with transaction.atomic():

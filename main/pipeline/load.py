@@ -133,5 +133,5 @@ def _series_due(due: QuerySet[Delivery]) -> list[int]:
 
 def _probe(destination: Destination) -> bool:
     """A destination that failed is tried by one worker at a time."""
-    edge = timezone.now() + timedelta(seconds=3 * settings.DICOM_NETWORK_TIMEOUT)
+    edge = timezone.now() + timedelta(seconds=3 * settings.DICOM_PEER_TIMEOUT)
     return bool(Destination.objects.filter(pk=destination.pk, retry_at=destination.retry_at).update(retry_at=edge))

@@ -26,6 +26,7 @@ from main.history import record
 from main.models import Batch, FileOutcome, Image
 from main.names import is_system
 from main.pipeline import rows
+from main.pipeline.source import SOURCE
 
 CHUNK = 1000
 
@@ -90,6 +91,7 @@ class Unregistered:
     code: str
     sentence: str
     detail: dict[str, Any]
+    sop_instance_uid: str = ""
 
 
 def register(held: Claim[Batch]) -> None:
@@ -184,7 +186,10 @@ class Entry:
 
 
 def _files(folder: Path) -> Iterator[Entry | Unregistered]:
-    """Every entry below `folder` that is not a folder, in a stable order; a folder that cannot be listed is one as well."""
+    """Every entry below `folder` that is not a folder, in a stable order; a folder that cannot be listed is one as well.
+
+    What the receiver tells of its drop is none of the files.
+    """
     waiting = [folder]
     while waiting:
         current = waiting.pop()
@@ -199,7 +204,7 @@ def _files(folder: Path) -> Iterator[Entry | Unregistered]:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 waiting.append(Path(entry.path))
-            else:
+            elif current != folder or entry.name != SOURCE:
                 found_now = entry.stat(follow_symlinks=False)
                 yield Entry(os.path.relpath(entry.path, folder), found_now.st_size, found_now.st_mtime_ns)
 

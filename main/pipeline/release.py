@@ -95,7 +95,7 @@ def create_release(image: Image, recipe: str, identifiers: SeriesIdentifiers, mo
         size=released.size,
         sha256=released.sha256,
         file_name=file_name,
-        report={"actions": released.actions, "pixels": released.pixels},
+        report={"actions": released.actions, "pixels": released.pixels, "methods": released.methods},
         at=timezone.now(),
     )
 

@@ -14,7 +14,7 @@ from main import bells, states
 from main.claims import ANEW, locked
 from main.errors import Permanent
 from main.history import record
-from main.models import Batch, Delivery, Destination, FileOutcome, Image, Series, SeriesIdentifiers
+from main.models import Batch, CommitmentRequest, Delivery, Destination, FileOutcome, Image, Series, SeriesIdentifiers
 from main.models.imaging import Status
 from main.overview import blocked
 from main.pipeline.cleanup import lock_parents, remove_series
@@ -143,6 +143,9 @@ def retry_blocked(actor: str, destination: str | None = None, series: int | None
             series_waiting.update(due_at=now)
         count = refused.filter(destination__in=keys).update(state=Delivery.State.PENDING, due_at=now, attempts=0)
         count += waiting.filter(destination__in=keys, due_at__gt=now).update(due_at=now, attempts=0)
+        if not series and not destination:
+            unanswered = CommitmentRequest.objects.filter(token=None).exclude(sealed="")
+            unanswered.update(stage="commitment", due_at=now, decided_at=None, **ANEW)
         chosen.update(retry_at=None)
         record("retry", count=count, actor=actor, destination=destination or "", series_id=series)
         for stage in bells.STAGES:

@@ -18,6 +18,7 @@ from main.claims import locked
 from main.history import record, record_each
 from main.models import Batch, FileOutcome, Image, Series, Study, Subject
 from main.models.imaging import Status
+from main.pipeline.completion import news
 from main.pipeline.difference import differing_keywords
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ def write(
             sentence=item.sentence,
             detail=item.detail,
             sealed_path=identity.seal(item.path),
+            uid_index=identity.blind_index("instance", item.sop_instance_uid) if item.sop_instance_uid else "",
             size=item.size,
             at=now,
         )
@@ -109,8 +111,9 @@ def write(
     if new:
         record_each("new-images", {one.pk: n for one, n in new.items()}, batch_id=batch.pk, to_status="NEW")
         states.refresh(list(new))
+        due_at = news({one.study_id for one in new}, batch)
         # A series in a worker's hands stays there: who lets go of it sees the new images (main/pipeline/next_stage.py).
-        Series.objects.filter(pk__in=[one.pk for one in new], token=None).update(stage="identify", due_at=now)
+        Series.objects.filter(pk__in=[one.pk for one in new], token=None).update(stage="identify", due_at=due_at)
     if held := sum(item.held for item in outcomes):
         record("held-files", batch_id=batch.pk, count=held)
     return bool(new), later
@@ -291,10 +294,10 @@ def _again(batch: Batch, header: Header, first: Path, comparisons: Comparisons) 
     """A second file with a SOP Instance UID that is known: the same content (duplicate), or another (conflict)."""
     from main.pipeline.register import Unregistered
 
-    second = batch.folder / header.path
+    second, uid = batch.folder / header.path, header.sop_instance_uid
     if not os.path.exists(first):
         sentence = "Another file with this SOP Instance UID was registered before and its original is no longer here to compare."
-        return Unregistered(header.path, header.size, _Outcome.CONFLICT, True, "conflict", sentence, {})
+        return Unregistered(header.path, header.size, _Outcome.CONFLICT, True, "conflict", sentence, {}, uid)
     differing = comparisons.of(first, second)
     if not differing:
         sentence = "The same image with the same content is registered already; this copy is dropped at cleanup."
@@ -304,15 +307,18 @@ def _again(batch: Batch, header: Header, first: Path, comparisons: Comparisons) 
         "The first one stays, this one is kept here."
     )
     return Unregistered(
-        header.path, header.size, _Outcome.CONFLICT, True, "conflict", sentence, {"differing": differing[:100]}
+        header.path, header.size, _Outcome.CONFLICT, True, "conflict", sentence, {"differing": differing[:100]}, uid
     )
 
 
 def _another_patient(header: Header) -> Unregistered:
     from main.pipeline.register import Unregistered
 
+    uid = header.sop_instance_uid
     sentence = (
         "The study of this image is registered for another patient. Images of two patients are never merged: correct the "
         "Patient ID or the Study Instance UID at the source and send again."
     )
-    return Unregistered(header.path, header.size, _Outcome.CONFLICT, True, "study-of-another-patient", sentence, {})
+    return Unregistered(
+        header.path, header.size, _Outcome.CONFLICT, True, "study-of-another-patient", sentence, {}, uid
+    )

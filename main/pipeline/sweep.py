@@ -18,9 +18,11 @@ from django.utils import timezone
 from main import bells
 from main.claims import lease_end
 from main.failpoints import reach
-from main.models import Batch, Delivery, Destination, Series
+from main.models import Batch, CommitmentRequest, Delivery, Destination, Series, Study
 from main.pipeline.cleanup import remove_finished_folders
+from main.pipeline.commitment import forget_old
 from main.pipeline.register import has_unaccounted_files
+from main.pipeline.source import LONGEST_QUIET
 from main.pipeline.take import copying, recover
 from main.storage import newest_folder
 
@@ -29,6 +31,9 @@ _STAGES = ("identify", "deidentify", "cleanup")
 
 _TEMPORARY_AGE_SECONDS = 3600
 _RECOVER_AGE_SECONDS = 30
+
+# News of a study cannot be of later than now; a clock that is set right moves it by less.
+_NEWS_IS_OLD, _LONGEST_QUIET = timedelta(minutes=1), timedelta(seconds=LONGEST_QUIET)
 
 # Leases of deliveries are longer by the size of what is sent.
 _LARGE_OBJECTS = timedelta(hours=4)
@@ -64,6 +69,7 @@ def due_stages() -> dict[str, bool]:
         "identify": series["identify"],
         "deidentify": series["deidentify"],
         "deliver": any(Delivery.objects.filter(destination=pk, due_at__lte=now).exists() for pk in ready),
+        "commitment": CommitmentRequest.objects.filter(stage="commitment", due_at__lte=now).exists(),
         "cleanup": series["cleanup"],
     }
 
@@ -78,6 +84,7 @@ def is_stalled() -> bool:
         Batch.objects.filter(held).exists()
         or Series.objects.filter(held, stage__in=_STAGES, due_at__lte=lease_end()).exists()
         or Delivery.objects.filter(held, destination__in=Destination.objects.values("pk")).exists()
+        or CommitmentRequest.objects.filter(held).exists()
     ):
         return False
     ready = Destination.objects.filter(Q(retry_at=None) | Q(retry_at__lte=edge), enabled=True, held=False)
@@ -85,6 +92,7 @@ def is_stalled() -> bool:
         Batch.objects.filter(due_at__lte=edge).exists()
         or Series.objects.filter(due_at__lte=edge, stage__in=_STAGES).exists()
         or Delivery.objects.filter(due_at__lte=edge, destination__in=ready).exists()
+        or CommitmentRequest.objects.filter(due_at__lte=edge).exists()
     )
 
 
@@ -92,7 +100,7 @@ def tidy() -> int:
     """The slower part, once a minute: recover drops, clamp times, remove stale temporary files; returns what it mended."""
     age = min(_RECOVER_AGE_SECONDS, settings.SENDIT_LEASE_SECONDS)
     mended = recover(age) + clamp() + _remove_temporary() + schedule_cleanup()
-    return mended + remove_finished_folders() + _reopen_grown_drops()
+    return mended + remove_finished_folders() + _reopen_grown_drops() + forget_old()
 
 
 def clamp() -> int:
@@ -101,7 +109,12 @@ def clamp() -> int:
     longest = max(settings.SENDIT_LEASE_SECONDS, settings.SENDIT_RETRY_MAX_SECONDS * 1.25, 600.0)
     edge = now + timedelta(seconds=longest + 60)
     mended = Batch.objects.filter(due_at__gt=edge).update(due_at=now)
-    mended += Series.objects.filter(due_at__gt=edge, stage__in=["identify", "deidentify"]).update(due_at=now)
+    jumped = Q(waits_since__gt=now + _NEWS_IS_OLD) | Q(complete_at__gt=now + _NEWS_IS_OLD + _LONGEST_QUIET)
+    mended += Study.objects.filter(jumped, complete_at__gt=now).update(waits_since=now, complete_at=now)
+    series = Series.objects.filter(due_at__gt=edge, stage__in=["identify", "deidentify"])
+    # Nobody holds a series whose study may still grow, and it may be for longer than others wait.
+    mended += series.exclude(stage="identify", token=None, study__complete_at__gt=now).update(due_at=now)
+    mended += CommitmentRequest.objects.filter(due_at__gt=edge).update(due_at=now)
     everywhere = Destination.objects.values("pk")
     mended += Delivery.objects.filter(due_at__gt=edge + _LARGE_OBJECTS, destination__in=everywhere).update(due_at=now)
     mended += Destination.objects.filter(retry_at__gt=edge).update(retry_at=now)

@@ -24,6 +24,7 @@ from main.errors import Transient
 from main.failpoints import reach
 from main.history import record
 from main.models import Batch
+from main.pipeline.source import SOURCE, is_of_receiver, lift, told
 from main.storage import require_space, sync_filesystem
 
 # A drop on another filesystem is first renamed in here, beside where it lay, so that only one watcher has it.
@@ -35,8 +36,8 @@ _PIECE = 1000
 # The note of where a drop lay on another filesystem, until it is here: `<key>.source`, sealed.
 _NOTE = ".source"
 
-# While loose files are collected for a drop, its folder is called so: it is not complete.
-_COLLECTING = ".collecting"
+# While a drop is collected, its folder is called so: it is not complete. The second is for drops of our receiver.
+_COLLECTING, _RECEIVING = ".collecting", ".receiving"
 
 
 def take(paths: Sequence[Path], inbox: Path) -> Batch | None:
@@ -106,9 +107,9 @@ def recover(minimum_age_seconds: float) -> int:
     """Finish drops that were claimed but have no row, and those left half way between two filesystems."""
     found = 0
     for folder in _folders_without_row(minimum_age_seconds):
-        names = sorted(entry.name for entry in os.scandir(folder))
+        names = sorted(entry.name for entry in os.scandir(folder) if entry.name != SOURCE)
         if not names:
-            folder.rmdir()
+            shutil.rmtree(folder, ignore_errors=True)
             continue
         sync_filesystem(folder)
         _commit(uuid.UUID(folder.name), names[0] if len(names) == 1 else f"{len(names)} files", "recovered")
@@ -124,7 +125,7 @@ def _move_in(paths: Sequence[Path], inbox: Path, folder: Path) -> int:
     """Rename `paths` into a new `folder`; returns how many were there to take."""
     if os.stat(inbox).st_dev != os.stat(settings.DROPS_DIR).st_dev:
         return _move_across(paths, inbox, folder)
-    collecting = folder.with_suffix(_COLLECTING)
+    collecting = folder.with_suffix(_RECEIVING if is_of_receiver(inbox) else _COLLECTING)
     collecting.mkdir(mode=0o700)
     reach("take:folder-made")
     try:
@@ -135,10 +136,17 @@ def _move_in(paths: Sequence[Path], inbox: Path, folder: Path) -> int:
     if not taken:
         return 0
     reach("take:renamed")
-    os.rename(collecting, folder)
+    _collected(collecting)
     sync_filesystem(folder)
     reach("take:synced")
     return taken
+
+
+def _collected(collecting: Path) -> Path:
+    """Give a folder in which a drop was collected the name by which it counts."""
+    if collecting.suffix == _RECEIVING:
+        lift(collecting)
+    return collecting.rename(collecting.with_suffix(""))
 
 
 def _rename_all(paths: Sequence[Path], folder: Path) -> int:
@@ -162,18 +170,20 @@ def _move_across(paths: Sequence[Path], inbox: Path, folder: Path) -> int:
         taken = _rename_all(paths, beside)
         if taken:
             reach("take:renamed")
-            _copy_in(beside, folder)
+            _copy_in(beside, folder, inbox)
         else:
             beside.rmdir()
         folder.with_suffix(_NOTE).unlink()
     return taken
 
 
-def _copy_in(beside: Path, folder: Path) -> None:
+def _copy_in(beside: Path, folder: Path, inbox: Path) -> None:
     """Copy what was claimed on another filesystem, and remove it there."""
     partial = folder.with_suffix(".part")
     shutil.rmtree(partial, ignore_errors=True)
     shutil.copytree(beside, partial, symlinks=True, copy_function=_copy_file)
+    if is_of_receiver(inbox):
+        lift(partial)
     _make_durable(partial, folder)
     reach("take:synced")
     shutil.rmtree(beside)
@@ -214,6 +224,7 @@ def _source(inbox: Path) -> str:
 
 def _commit(key: uuid.UUID, name: str, source: str) -> Batch:
     now = timezone.now()
+    columns = told(settings.DROPS_DIR / str(key))
     with transaction.atomic():
         batch, created = Batch.objects.get_or_create(
             key=key,
@@ -223,6 +234,7 @@ def _commit(key: uuid.UUID, name: str, source: str) -> Batch:
                 "received_at": now,
                 "stage": "register",
                 "due_at": now,
+                **columns,
             },
         )
         if created:
@@ -257,8 +269,8 @@ def _folders_without_row(minimum_age_seconds: float) -> list[Path]:
         if not entry.is_dir(follow_symlinks=False) or entry.stat(follow_symlinks=False).st_mtime > edge:
             continue
         path = Path(entry.path)
-        if path.suffix == _COLLECTING:  # whoever collected died: what he had is the drop
-            path = path.rename(path.with_suffix(""))
+        if path.suffix in (_COLLECTING, _RECEIVING):  # whoever collected died: what he had is the drop
+            path = _collected(path)
         if is_key(path.name):
             old[path.name] = path
     names = sorted(old)
@@ -295,7 +307,7 @@ def _recover_taking(inbox: Path, minimum_age_seconds: float) -> int:
                 beside.rmdir()
             else:
                 require_space(settings.DROPS_DIR)
-                _copy_in(beside, folder)
+                _copy_in(beside, folder, inbox)
                 _commit(uuid.UUID(beside.name), names[0] if len(names) == 1 else f"{len(names)} files", _source(inbox))
                 found += 1
     return found

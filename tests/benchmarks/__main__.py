@@ -13,6 +13,7 @@ ALL = (
     ("deliver",),
     ("deliver", "--production"),
     ("send", "--images", "200"),
+    ("receive", "--rounds", "3"),
     ("deidentify",),
     ("bookkeeping",),
     ("registration",),

@@ -28,6 +28,7 @@ from tests.peers.images import make_series
 IN_MEMORY = Path("/dev/shm")
 IDENTIFIERS = Identifiers({"PatientID": "P0001", "PatientName": "P0001", "AccessionNumber": "A0001"})
 RECIPES = ("basic", "research")
+_SEARCHED = 4
 # Images a second on one core with the recipe research.
 GOALS = {"CT": 500, "MR": 300}
 
@@ -54,7 +55,9 @@ def main() -> None:
             _compare(kind, sources, folder / "out", options.rounds, peers=options.peers or options.all)
         os.sched_setaffinity(0, cores)
         if options.workers or options.all:
-            deidentify_scale.workers(series["CT"], folder / "out", options.rounds)
+            series["US, searched for text"] = deidentify_scale.searched(folder / "US", _SEARCHED)
+            for kind, sources in series.items():
+                deidentify_scale.workers(kind, sources, folder / "out", options.rounds)
     if options.memory or options.all:
         deidentify_scale.memory()
 

@@ -31,15 +31,17 @@ _UID = "'2.25.329800735698586629295641978511506172'"
 _OF_SERIES = [
     """INSERT INTO main_subject (id, key_index, sealed, added_at)
     SELECT {base} + s, {hash}, {token}, {ago} FROM n WHERE (s - 1) %% {per_patient} = 0""",
-    """INSERT INTO main_study (id, subject_id, uid_index, sealed_uid, added_at)
-    SELECT {base} + s, {base} + s - (s - 1) %% {per_patient}, {hash}, {token}, {ago} FROM n
+    """INSERT INTO main_study (id, subject_id, uid_index, sealed_uid, added_at, quiet, asks, note)
+    SELECT {base} + s, {base} + s - (s - 1) %% {per_patient}, {hash}, {token}, {ago}, 0, 0, '' FROM n
     WHERE (s - 1) %% {per_study} = 0""",
-    f"""INSERT INTO main_batch ({_WORK}, id, key, sealed_name, source, received_at, registered_at, files, bytes, cleaned)
+    f"""INSERT INTO main_batch ({_WORK}, id, key, sealed_name, source, received_at, registered_at, files, bytes,
+    cleaned, sender, calling_ae_title, address, association)
     SELECT '', NULL, NULL, 0, '', 0, '', '', {{base}} + s, {{uuid}}, {{token}}, 'inbox', {{ago}}, {{ago}},
-    {{images}} * {{per_study}} + 1, 530000 * {{images}} * {{per_study}}, 0 FROM n WHERE (s - 1) %% {{per_study}} = 0""",
-    """INSERT INTO main_fileoutcome (batch_id, outcome, held, code, sentence, detail, sealed_path, size, at)
+    {{images}} * {{per_study}} + 1, 530000 * {{images}} * {{per_study}}, 0, '', '', '', ''
+    FROM n WHERE (s - 1) %% {{per_study}} = 0""",
+    """INSERT INTO main_fileoutcome (batch_id, outcome, held, code, sentence, detail, sealed_path, uid_index, size, at)
     SELECT {base} + s, CASE s %% 2 WHEN 0 THEN 'not-dicom' ELSE 'duplicate' END, s %% 2 = 0,
-    CASE s %% 2 WHEN 0 THEN 'not-dicom' ELSE 'duplicate' END, 'A sentence.', {no_detail}, {token}, 1000, {ago}
+    CASE s %% 2 WHEN 0 THEN 'not-dicom' ELSE 'duplicate' END, 'A sentence.', {no_detail}, {token}, '', 1000, {ago}
     FROM n WHERE (s - 1) %% {per_study} = 0""",
     f"""INSERT INTO main_series ({_WORK}, id, study_id, uid_index, sealed_uid, accession_index, modality,
     status, images, bytes, n_new,

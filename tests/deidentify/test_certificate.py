@@ -43,13 +43,35 @@ def test_it_says_what_was_done(certificate: Certificate, released: list[Released
 
     assert content["recipe"] == {"name": "research", "sha256": RECIPE.hash}
     assert content["profile"]["edition"] == RECIPE.edition
-    assert set(content["profile"]["options"]) == set(RECIPE.options)
+    assert content["profile"]["profile"] == "basic"
+    assert set(content["profile"]["options"]) == set(RECIPE.options) - {"clean-pixel-data"}, "no pixels were cleaned"
+    assert content["profile"]["of_some_outputs"] == {}
     assert content["key_id"] == released[0].key_id
     assert content["elements_by_rule"]["keep"] == sum(one.actions["keep"] for one in released)
     assert sum(content["pixels"].values()) == 3
     assert content["not_released"] == {"truncated": 1}
     assert {output["sha256"] for output in content["outputs"]} == {one.sha256 for one in released}
     assert content["new_validity_errors"] is None
+
+
+def test_it_claims_only_what_every_output_claims(released: list[Released]) -> None:
+    searched = replace(released[0], methods=[*released[0].methods, "clean-pixel-data"])
+    profile = Certificate.of([searched, *released[1:]], RECIPE).content["profile"]
+    assert "clean-pixel-data" not in profile["options"]
+    assert profile["of_some_outputs"] == {"clean-pixel-data": 1}
+    claimed = Certificate.of([replace(one, methods=[]) for one in released], RECIPE).content["profile"]
+    assert (claimed["profile"], claimed["options"]) == ("none", [])
+
+
+def test_an_override_that_keeps_leaves_nothing_to_claim(tmp_path: Path) -> None:
+    recipe_file = tmp_path / "ours.yaml"
+    recipe_file.write_text("name: ours\nprofile: basic\noptions: [clean-descriptors]\noverrides: {StationName: keep}\n")
+    recipe = Recipe.load(recipe_file)
+    write_image(tmp_path / "1", "ADALBERTA", 1, 1)
+    made = Deidentifier(recipe, KEY).file(tmp_path / "1", tmp_path / "1.dcm", Identifiers(IDENTIFIERS))
+    certificate = Certificate.of([made], recipe)
+    assert (certificate.content["profile"]["profile"], certificate.content["profile"]["options"]) == ("none", [])
+    assert "none" in certificate.html()
 
 
 def test_nothing_of_the_patient_is_in_it(certificate: Certificate) -> None:

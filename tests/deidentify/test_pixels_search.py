@@ -103,6 +103,16 @@ def test_text_on_one_frame_of_many_is_blanked_in_all(tmp_path: Path) -> None:
     assert (after[:, mask] == frames.min()).all()
 
 
+def test_text_on_one_frame_is_found_under_what_is_brighter_and_over_what_is_darker_in_others() -> None:
+    head = slice_of_a_head()[64:]
+    frames = [np.roll(head, shift, axis=1) for shift in range(9)]
+    frames[4], mask = drawn(frames[4], NAME, (60, 20), 12, 700)
+    frames[1][56:80, 10:200], frames[7][56:80, 10:200] = 1896, -2000
+    for projection in (np.maximum.reduce(frames), np.minimum.reduce(frames)):
+        assert (projection[mask] != 700).all()
+    assert inside_of(search(frames, 9), *head.shape)[mask].all()
+
+
 def test_the_same_boxes_come_out_each_time() -> None:
     frame, _ = drawn(slice_of_a_head(), NAME, (118, 12), 16, 1500)
     assert search([frame], 1) == search([frame.copy()], 1)

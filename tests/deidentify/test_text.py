@@ -179,6 +179,13 @@ def test_names_of_devices_and_techniques_stay_in_technical_values(text: str) -> 
     assert CLEANER.cleaned(text, NOBODY, technical=True) == text
 
 
+def test_what_a_program_writes_about_itself_stays_as_a_whole_and_not_for_a_patient_of_that_name() -> None:
+    text = "https://github.com/fedorov/dcmqi.git"
+    assert CLEANER.cleaned(text, NOBODY, technical=True) == text
+    assert "fedorov" not in CLEANER.cleaned("fedorov dcmqi", NOBODY, technical=True)
+    assert "fedorov" not in CLEANER.cleaned(text, known(PatientName="Fedorov^Ivan"), technical=True)
+
+
 @pytest.mark.parametrize(
     "text", ["Zylphrik", "Zylphrik2", "12345678", "SN7700123", "2010/06/30", "192.168.1.5", "x@y.zz"]
 )

@@ -8,7 +8,16 @@ import pydicom
 import pytest
 from pydicom.uid import generate_uid
 
-from dimse import AssociationError, Instance, NotSupported, Peer, RequestFailed, find_instances, store
+from dimse import (
+    AssociationError,
+    Instance,
+    NotSupported,
+    Peer,
+    RequestFailed,
+    count_instances,
+    find_instances,
+    store,
+)
 from tests.dimse.conftest import cut_off_in_time, impatient, patient
 from tests.peers import Dcmqrscp, Listener, Orthanc, ScriptedSCP, StoreSCP
 from tests.peers.images import make_series
@@ -89,3 +98,15 @@ def test_a_malformed_uid_is_asked_for_like_any_other_and_never_printed(
 ) -> None:
     assert find_instances(patient(orthanc), "1.2.03", "not a UID", ["1.2..3", "A^B"]) == set()
     assert "A^B" not in caplog.text
+
+
+@pytest.mark.parametrize("says_the_number", [True, False])
+def test_real_archives_say_how_many_images_a_study_has(
+    tmp_path: Path, orthanc: Orthanc, dcmqrscp: Dcmqrscp, says_the_number: bool
+) -> None:
+    server = orthanc if says_the_number else dcmqrscp
+    series = make_series(tmp_path, 5, size=128)
+    assert all(result.outcome == "accepted" for result in store(patient(server), series))
+    study = pydicom.dcmread(series[0].path, stop_before_pixels=True).StudyInstanceUID
+    assert count_instances(patient(server), study) == 5
+    assert count_instances(patient(server), generate_uid()) == 0

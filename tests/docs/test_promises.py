@@ -20,10 +20,13 @@ from dimse.commitment import SHORT_WAIT
 from dimse.find import ASKED_AT_ONCE
 from dimse.negotiation import LARGEST_SENT_PDU, MAX_CONTEXTS
 from dimse.peer import Peer
+from dimse.server import Limits
+from dimse.server.listening import HANDSHAKE_WITHIN
+from dimse.server.stream import LARGEST_PDU
 from main.failpoints import NAMES
 from main.models.arrival import FileOutcome
 from main.pipeline.load import CHUNK
-from sendit.reference import PREFIXES, SETTINGS
+from sendit.reference import PREFIXES, RETIRED, SETTINGS
 from web.reasons import REASONS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,7 +62,11 @@ def test_every_command_that_is_named_is_there(page: Path) -> None:
 
 @each_page
 def test_every_setting_that_is_named_is_there(page: Path) -> None:
-    known = {name for setting in SETTINGS for name in (setting.name, *setting.aliases)} | {"SENDIT_ENV_FILE", *PREFIXES}
+    known = {name for setting in SETTINGS for name in (setting.name, *setting.aliases)} | {
+        "SENDIT_ENV_FILE",
+        *PREFIXES,
+        *RETIRED,
+    }
     known |= {f"{setting.name}_FILE" for setting in SETTINGS if setting.secret}
     found = re.findall(rf"\b(?:{'|'.join(PREFIXES)})[A-Z_]+\b", page.read_text("utf-8"))
     assert {name for name in found if name not in known} == set()
@@ -125,6 +132,9 @@ def test_options_are_not_called_missing_once_they_are_there() -> None:
         f"Presentation contexts | up to {MAX_CONTEXTS} an association",
         f"the peer's, at most {LARGEST_SENT_PDU:,} bytes",
         f"Maximum PDU received | {inspect.signature(Peer).parameters['max_pdu'].default:,} bytes",
+        f"reads up to {LARGEST_PDU >> 20} MiB",
+        f"the handshake alone {HANDSHAKE_WITHIN:g} s",
+        f"slower than {Limits().slowest_rate >> 10} kB/s",
         f"TCP connection | {inspect.signature(Peer).parameters['connect_timeout'].default:g} s",
         f"up to {ASKED_AT_ONCE} SOP Instance UIDs",
         f"is taken for {SHORT_WAIT:g} s",

@@ -8,15 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import socket
 import sys
 import tempfile
-import threading
 from collections.abc import Callable
 from datetime import date, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+from tests.identifiers import standin
 
 PATH = re.compile(r"/api/v1/uid/[a-z0-9_-]+")
 ID = re.compile(r"[A-Za-z0-9_-]+")
@@ -60,31 +59,20 @@ FAULTS = (
     "refresh-401",
     "refresh-500",
     "refresh-garbled",
-    "400",
     "404",
-    "408",
-    "429",
-    "500",
-    "500-once",
-    "hang",
-    "drip-header",
-    "drip-body",
-    "hang-up",
-    "redirect",
-    "html",
-    "nested",
-    "huge",
+    *standin.FAULTS,
     "wrong-order",
     "other-suid-each-call",
     *SPOILERS,
 )
 
 
-class Dasher:
+class Dasher(standin.Standin):
     """The service at `url` with its token service at `token_uri`; `fault` is how it fails, "" not at all."""
 
     def __init__(self, *, offset: str = "-0800", suid_prefix: str = "") -> None:
-        self.fault = ""
+        self.handler = _Handler
+        super().__init__()
         self.offset = offset
         self.suid_prefix = suid_prefix
         self.access_token = "access-0"
@@ -92,37 +80,11 @@ class Dasher:
         self.refreshes = 0
         self.asked: list[dict[str, Any]] = []
         self.complaints: list[str] = []
-        self.lock = threading.Lock()
-        self.ended = threading.Event()
-        self.listener = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self.listener.daemon_threads = True
-        self._thread = threading.Thread(target=self.listener.serve_forever, args=(0.02,), daemon=True)
-
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        return type("Handler", (_Handler,), {"dasher": self})
-
-    @property
-    def port(self) -> int:
-        """The port it listens on."""
-        return self.listener.server_address[1]
 
     @property
     def url(self) -> str:
         """What DASHER_URL is set to."""
         return f"http://127.0.0.1:{self.port}/api"
-
-    def start(self) -> Dasher:
-        """Answer from now on."""
-        self._thread.start()
-        return self
-
-    def stop(self) -> None:
-        """Be down: the port refuses connections from now on."""
-        if not self.ended.is_set():
-            self.ended.set()
-            self.listener.shutdown()
-            self.listener.server_close()
-            self._thread.join()
 
     def write_token_file(self, path: Path, **other: object) -> Path:
         """Write the token file that a user gets."""
@@ -206,83 +168,42 @@ def complaint(headers: Any, path: str, request: Any) -> str:
     return ""
 
 
-class _Handler(BaseHTTPRequestHandler):
-    dasher: Dasher
-
-    def log_message(self, *args: object) -> None:
-        """Stay quiet: what is asked is not for a log."""
+class _Handler(standin.Handler):
+    service: Dasher
 
     def do_GET(self) -> None:
-        self._send(404, {})
+        self.send(404, {})
 
     def do_POST(self) -> None:
         try:
             request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         except ValueError:
-            self._send(400, {"error": "no JSON"})
+            self.send(400, {"error": "no JSON"})
             return
         if self.path == "/token/api/v1/refresh":
             self._refresh(request)
-        elif not self._fails():
+        elif not self.fails():
             self._identify(request)
 
     def _refresh(self, request: Any) -> None:
-        fault = self.dasher.fault
+        fault = self.service.fault
         if fault == "refresh-500":
-            self._send(500, {})
+            self.send(500, {})
         elif fault == "refresh-garbled":
-            self._send(200, {"accessToken": "only-one\nhalf"})
-        elif fault == "refresh-401" or not (tokens := self.dasher.refresh(request.get("refreshToken"))):
-            self._send(401, {"error": "refresh token"})
+            self.send(200, {"accessToken": "only-one\nhalf"})
+        elif fault == "refresh-401" or not (tokens := self.service.refresh(request.get("refreshToken"))):
+            self.send(401, {"error": "refresh token"})
         else:
-            self._send(200, tokens)
-
-    def _fails(self) -> bool:
-        """Fail as told; True when the request has had its end."""
-        fault = self.dasher.fault
-        if fault.endswith("-once"):
-            self.dasher.fault = ""
-        if fault in {"400", "401-once", "401-always", "404", "408", "429", "500", "500-once"}:
-            # Services like to repeat what was wrong: this one repeats everything it was sent.
-            self._send(int(fault[:3]), {"error": "refused", "headers": dict(self.headers)})
-        elif fault == "hang":
-            self.dasher.ended.wait(60)
-        elif fault == "drip-header":
-            self._drip(b"HTTP/1.1 200 OK\r\nX-Slow: ", b"x")
-        elif fault == "drip-body":
-            self._drip(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n", b" ")
-        elif fault == "hang-up":
-            self.connection.shutdown(socket.SHUT_RDWR)
-        elif fault == "redirect":
-            self.send_response(302)
-            self.send_header("Location", f"http://localhost:{self.dasher.port}/elsewhere")
-            self.end_headers()
-        elif fault == "html":
-            self._send(200, b"<html>Please log in to the network</html>")
-        elif fault == "nested":
-            self._send(200, b"[" * 100_000)
-        elif fault == "huge":
-            self._send(200, b'{"results": "' + b"x" * 9_000_000 + b'"}')
-        else:
-            return False
-        return True
-
-    def _drip(self, start: bytes, drop: bytes) -> None:
-        try:
-            self.wfile.write(start)
-            while not self.dasher.ended.wait(0.05):
-                self.wfile.write(drop)
-        except OSError:
-            return
+            self.send(200, tokens)
 
     def _identify(self, request: Any) -> None:
-        dasher = self.dasher
+        dasher = self.service
         if self.headers.get("Authorization") != f"Bearer {dasher.access_token}":
-            self._send(401, {"error": "token"})
+            self.send(401, {"error": "token"})
             return
         if wrong := complaint(self.headers, self.path, request):
             dasher.complaints.append(wrong)
-            self._send(400, {"error": wrong})
+            self.send(400, {"error": wrong})
             return
         with dasher.lock:
             dasher.asked.append(request)
@@ -293,18 +214,7 @@ class _Handler(BaseHTTPRequestHandler):
                 entity["items"].reverse()
         if spoil := SPOILERS.get(dasher.fault):
             spoil(answer)
-        self._send(200, answer)
-
-    def _send(self, status: int, answer: object) -> None:
-        content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-        try:
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-        except OSError:
-            return
+        self.send(200, answer)
 
 
 def main() -> None:

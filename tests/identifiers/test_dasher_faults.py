@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from main.errors import PipelineError, Quarantine, Transient
-from main.identifiers.dasher import TRIES, Provider
-from main.identifiers.dasher_http import call
+from main.identifiers.dasher import Provider
+from main.identifiers.http import TRIES, Bearer, Service, call
 from tests.identifiers.conftest import CANARIES, asking
 from tests.identifiers.dasher_standin import FAULTS, Dasher
 
@@ -120,8 +120,9 @@ def test_a_certificate_that_is_not_trusted_gets_nothing(dasher: Dasher, tmp_path
     listener = dasher.listener
     listener.socket = context.wrap_socket(listener.socket, server_side=True)
 
+    service = Service("DASHER", "DASHER_URL", "STANFORD_CLIENT_SECRETS", "DASHER_TIMEOUT", 5)
     with pytest.raises(Transient, match="certificate") as caught:
-        call("POST", f"https://localhost:{dasher.port}/api/v1/uid/test", 5, body={}, bearer="access-0")
+        call(service, "POST", f"https://localhost:{dasher.port}/api/v1/uid/test", auth=Bearer("access-0"))
 
     assert caught.value.code == "identifiers-settings"
     assert dasher.asked == []

@@ -13,8 +13,11 @@ import pytest
 from main.errors import Transient
 from main.identifiers.dasher import Provider
 from main.identifiers.dasher_token import TokenFile
+from main.identifiers.http import Service
 from tests.identifiers.conftest import asking
 from tests.identifiers.dasher_standin import Dasher
+
+SERVICE = Service("DASHER", "DASHER_URL", "STANFORD_CLIENT_SECRETS", "DASHER_TIMEOUT", 20)
 
 
 def test_an_expired_token_is_refreshed_and_the_request_is_sent_again(
@@ -46,7 +49,7 @@ def test_a_link_to_the_file_stays_a_link(dasher: Dasher, token_file: Path, tmp_p
     link = tmp_path / "mounted"
     link.symlink_to(token_file)
 
-    TokenFile(link, 5).refresh("access-0")
+    TokenFile(link, SERVICE).refresh("access-0")
 
     assert link.is_symlink()
     assert json.loads(token_file.read_text())["accessToken"] == "access-1"
@@ -110,7 +113,7 @@ def test_without_a_token_file_the_setting_is_named(settings: Any) -> None:
 def _refresh(path: Path, ready: Any, answers: Any) -> None:
     ready.wait(30)
     try:
-        answers.put(TokenFile(path, 20).refresh("access-0"))
+        answers.put(TokenFile(path, SERVICE).refresh("access-0"))
     except Transient as error:
         answers.put(error.code)
 

@@ -30,7 +30,7 @@ def scripted(tmp_path: Path) -> Iterator[ScriptedSCP]:
 
 @pytest.fixture(autouse=True)
 def quick_timeouts(settings: Any) -> None:
-    settings.DICOM_NETWORK_TIMEOUT = 1.0
+    settings.DICOM_PEER_TIMEOUT = 1.0
 
 
 def send_to(peer: ScriptedSCP | Orthanc, **columns: Any) -> Destination:

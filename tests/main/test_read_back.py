@@ -29,7 +29,7 @@ IMAGES = 2 * TOGETHER + 8
 
 @pytest.fixture
 def relay(empty_orthanc: Orthanc, settings: Any) -> Iterator[Relay]:
-    settings.DICOM_NETWORK_TIMEOUT = 1.0
+    settings.DICOM_PEER_TIMEOUT = 1.0
     with Relay(empty_orthanc.http_port) as way:
         yield way
 

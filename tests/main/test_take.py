@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import threading
@@ -21,6 +22,7 @@ from main import failpoints, identity, work
 from main.errors import Transient
 from main.models import Batch, FileOutcome, Image
 from main.pipeline import take as taking
+from main.pipeline.source import SOURCE
 from main.pipeline.sweep import tidy
 from main.pipeline.take import recover, take, take_copy
 from main.tasks import import_dicomdir
@@ -116,6 +118,25 @@ def test_a_drop_from_another_filesystem_is_found_wherever_its_taker_died(
     assert not [path for path in other.rglob("*") if path.is_file()]
     left = {path.name for path in settings.DROPS_DIR.iterdir()}
     assert left == {str(Batch.objects.get().key)}, "no note and no lock is left"
+
+
+@pytest.mark.parametrize("place", [*DEATHS, "take:committed:1"])
+def test_what_the_receiver_tells_comes_along_from_another_filesystem(
+    node: Node, other: Path, settings: Any, place: str
+) -> None:
+    settings.DICOM_FOLDER = other
+    settings.WATCH_FOLDERS = [WatchFolder(other)]
+    fill_four(other / "d")
+    told = {"node": 7, "name": "MR1", "calling": "M", "address": "::1", "association": "a", "quiet": 0}
+    (other / "d" / SOURCE).write_text(json.dumps(told))
+    die_at(place, lambda: take([other / "d"], other))
+    if (other / "d").exists():
+        take([other / "d"], other)
+    recover(0)
+    work.drain(seconds=20)
+    batch = Batch.objects.get()
+    assert (batch.sender, batch.files) == ("MR1", 4)
+    assert statuses(batch) == {"SENT": 4}
 
 
 def test_a_note_waits_for_a_filesystem_that_is_not_mounted(node: Node, other: Path) -> None:

@@ -17,9 +17,10 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 PARTS = {name: service for name, service in SERVICES.items() if service["image"] == "sendit"}
 
 
-def test_only_the_page_is_published_and_only_on_this_machine():
+def test_only_the_page_and_the_receiver_are_published_and_only_on_this_machine():
     assert {name: service["ports"] for name, service in SERVICES.items() if "ports" in service} == {
-        "web": ["127.0.0.1:${NODE_PORT:-8080}:8080"]
+        "web": ["127.0.0.1:${NODE_PORT:-8080}:8080"],
+        "receiver": ["${NODE_DICOM_ADDRESS:-127.0.0.1}:${NODE_DICOM_PORT:-11112}:11112"],
     }
 
 
@@ -49,7 +50,7 @@ def test_every_secret_comes_from_a_file():
     assert {"file"} == {key for secret in COMPOSE["secrets"].values() for key in secret}
 
 
-@pytest.mark.parametrize("name", sorted(SERVICES.keys() - {"setup", "receiver", "web"}))
+@pytest.mark.parametrize("name", sorted(SERVICES.keys() - {"setup", "commitment", "web"}))
 def test_every_service_says_how_its_health_is_seen(name):
     assert SERVICES[name]["healthcheck"]["test"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from main.models import (
     Destination,
     FileOutcome,
     Image,
+    Node,
+    Refusal,
     Release,
     Series,
     SeriesIdentifiers,
@@ -24,6 +27,7 @@ from main.models import (
     Subject,
 )
 from main.pipeline.release import create_release
+from main.refusals import Refusals
 
 CANARY_ID, CANARY_FOLDER, CANARY_FILE = "CANARY-4711", "CANARY^FOLDER", "CANARY-FILE.dcm"
 CANARY_ACCESSION = "CANARY-A-4711"
@@ -167,3 +171,32 @@ def real_image(batch: Batch, recipe: str = "basic") -> tuple[Image, Release]:
     release = create_release(image, recipe, identified(one))
     release.save()
     return image, release
+
+
+@dataclass
+class Live:
+    """An association as the receiver counts it."""
+
+    association: str = "a1"
+    node: int | None = None
+    name: str = "CT"
+    address: str = "10.0.0.7"
+    calling_ae_title: str = "CT1"
+    since: float = 0.0
+    instances: int = 0
+    size: int = 0
+    refused: int = 0
+    last: float = 0.0
+
+
+def node(**changes: object) -> Node:
+    """A node that is recognised by title and address."""
+    return Node.objects.create(**{"name": "CT", "calling_ae_titles": ["CT1"], "addresses": ["10.0.0.7"], **changes})
+
+
+def refusal(calling: str = "STORESCU", address: str = "10.0.0.7", why: str = "unknown") -> Refusal:
+    """A caller that was refused just now."""
+    one = Refusals()
+    one.add(address, calling, "DICOMRCV", why)
+    one.write()
+    return Refusal.objects.latest("pk")

@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from main.models import Event
-from web.originals import RIGHT
+from web.rights import ORIGINALS
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def access(*arguments: str) -> tuple[int, Any]:
 
 def may(user: User) -> bool:
     """Whether the user has the right, asked anew."""
-    return User.objects.get(pk=user.pk).has_perm(RIGHT)
+    return User.objects.get(pk=user.pk).has_perm(ORIGINALS.permission)
 
 
 def test_a_right_is_given_and_taken_away(meier: User) -> None:

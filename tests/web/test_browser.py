@@ -5,20 +5,27 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
 from django.core.wsgi import get_wsgi_application
 from django.db import connections
+from django.utils import timezone
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
+from main.associations import Reporter
+from main.models import Node
+from main.node_test import Layer
 from tests.web import rows
 from tests.web.conftest import PASSWORD
+from tests.web.rows import Live, node, refusal
 
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
@@ -136,6 +143,25 @@ def test_keys_move_through_the_list(browser: webdriver.Chrome, address: str) -> 
     wait(browser, lambda: browser.current_url.endswith(f"/series/{made[2].pk}/"))
 
 
+def test_what_comes_in_is_shown_without_a_reload(browser: webdriver.Chrome, address: str) -> None:
+    reporter = Reporter("host-1", ["DICOM on 0.0.0.0:11112"])
+    one = Live(since=time.time())
+
+    def shows(block: str, text: str, *live: Live) -> bool:
+        reporter.report(live)  # as its process does all the time
+        return text in browser.execute_script("return document.getElementById(arguments[0]).textContent", block)
+
+    opened(browser, address, "/receiver/")
+    wait(browser, lambda: shows("associations", "CT1 · 10.0.0.7", one))
+    browser.execute_script("window.sameDocument = true")
+    one.instances, one.size, one.last = 412, 218_360_000, time.time()
+    wait(browser, lambda: shows("associations", "412", one))
+    refusal("STORESCU", "10.0.0.9")
+    wait(browser, lambda: shows("refused", "STORESCU", one))
+    wait(browser, lambda: shows("associations", "Nobody is sending"))
+    assert browser.execute_script("return window.sameDocument") is True, "the page was reloaded"
+
+
 @pytest.mark.parametrize("width", [400, 640, 1280])
 def test_no_page_is_wider_than_the_screen(browser: webdriver.Chrome, address: str, width: int) -> None:
     batch = rows.drop(files=3)
@@ -145,13 +171,26 @@ def test_no_page_is_wider_than_the_screen(browser: webdriver.Chrome, address: st
     vna = rows.destination("vna", failures=1, error="vna refused the association.")
     rows.delivered(one, vna, "BLOCKED", error_code="x" * 40, error="y" * 500)
     rows.held_file(batch)
+    known = node(name="N" * 64, tls_subject="CN=" + "x" * 200, addresses=["10.0.0.7", "a" * 60 + ".example.org"])
+    Node.objects.update(last_test=[asdict(Layer("TCP", "failed", "y" * 200, "z" * 200))], tested_at=timezone.now())
+    refusal("W" * 16, "2001:db8:1111:2222:3333:4444:5555:6666")
+    Reporter("h" * 80, ["DICOM on 0.0.0.0:11112"]).report([Live(name="N" * 64, since=time.time())])
     browser.set_window_size(max(width, 500), 1200)
     browser.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride", {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
     )
     opened(browser, address)
     paths = ["/", "/series/", f"/series/{one.pk}/", f"/series/{image.series_id}/images/{image.pk}/", "/drops/"]
-    for path in [*paths, f"/drops/{batch.pk}/", "/quarantine/", "/quarantine/leak/", "/ledger/", "/login/"]:
+    about_nodes = ["/receiver/", "/nodes/", f"/nodes/{known.pk}/"]
+    for path in [
+        *paths,
+        f"/drops/{batch.pk}/",
+        "/quarantine/",
+        "/quarantine/leak/",
+        "/ledger/",
+        "/login/",
+        *about_nodes,
+    ]:
         browser.get(address + path)
         overflow = browser.execute_script(
             "return document.documentElement.scrollWidth - document.documentElement.clientWidth"

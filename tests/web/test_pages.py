@@ -12,10 +12,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from main.associations import Reporter
 from main.heartbeat import beat
 from main.history import record
-from main.models import Batch, Event, LedgerEntry, Series
+from main.models import Batch, Event, LedgerEntry, Refusal, Series
 from tests.web import rows
+from tests.web.rows import Live, refusal
 
 pytestmark = pytest.mark.everydatabase
 
@@ -332,3 +334,23 @@ def test_history_is_only_read(opened: Client) -> None:
     for path in ("/", "/series/", "/drops/", "/quarantine/", "/ledger/", "/api/status"):
         opened.get(path)
     assert Event.objects.count() == before
+
+
+def test_a_refused_sender_needs_attention_for_an_hour(opened: Client) -> None:
+    refused = [refusal("STORESCU", "10.0.0.7"), refusal("MR1", "10.0.0.8")]
+    page = opened.get("/").content.decode()
+    assert "MR1 from 10.0.0.8 and 1 other caller tried to send by DICOM and were refused." in page
+    Refusal.objects.filter(pk=refused[1].pk).update(last_at=timezone.now() - timedelta(hours=2))
+    assert "STORESCU from 10.0.0.7 tried to send by DICOM and was refused." in opened.get("/").content.decode()
+    refusal("X", "10.0.0.9", "too-many")
+    Refusal.objects.filter(pk=refused[0].pk).delete()
+    assert "tried to send" not in opened.get("/").content.decode()
+
+
+def test_the_receiver_is_among_the_inputs(opened: Client) -> None:
+    assert "DICOM receiver" not in opened.get("/").content.decode()
+    Reporter("host-1", ["DICOM on 0.0.0.0:11112"]).report([Live()])
+    page = opened.get("/").content.decode()
+    assert "DICOM on 0.0.0.0:11112" in page
+    assert "1 open" in page
+    assert opened.get("/api/status").json()["receiver"]["associations"] == 1

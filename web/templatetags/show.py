@@ -42,15 +42,21 @@ HAPPENED = {
     "retry": "Retried",
     "replay": "Replayed",
     "cleaned": "Cleaned up",
+    "complete": "Study said to be complete",
+    "incomplete": "Study may lack images",
+    "commitment": "Storage commitment answered",
+    "commitment-lost": "Storage commitment answer not brought",
     "reveal": "Original values shown",
     "search": "Found by an original value",
-    "access": "Right to see original values",
+    "access": "Right given or taken",
 }
 _EVENT_TONES = {
     "blocked": "bad",
     "stopped": "bad",
     "waiting": "warn",
     "delayed": "warn",
+    "incomplete": "warn",
+    "commitment-lost": "bad",
     "unproven": "warn",
     "held-files": "warn",
     "proven": "good",
@@ -92,6 +98,13 @@ def distance(seconds: float, suffix: str = "") -> str:
 
 
 @register.filter
+def clock(at: datetime) -> str:
+    """A moment on the clock, with its day when that is not today."""
+    local = timezone.localtime(at)
+    return local.strftime("%H:%M:%S" if local.date() == timezone.localdate() else "%Y-%m-%d %H:%M:%S")
+
+
+@register.filter
 def size(count: int | None) -> str:
     """Bytes in decimal units, as disks are sold."""
     value = float(count or 0)
@@ -106,6 +119,12 @@ def size(count: int | None) -> str:
 def count(number: int | None) -> str:
     """A number with thin spaces between thousands."""
     return f"{number or 0:,}".replace(",", "\u202f")
+
+
+@register.filter
+def rate(per_second: float) -> str:
+    """Images a second; below ten with one digit after the point."""
+    return f"{per_second:.1f}/s" if 0 < per_second < 10 else f"{per_second:.0f}/s"
 
 
 @register.filter

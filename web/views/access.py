@@ -11,8 +11,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 from web import throttle
 from web.context import THEMES
 from web.lock import SESSION_KEY, UNLOCK_PATH, LockForm, lock_page
-from web.originals import RIGHT
 from web.own_site import safe_next
+from web.rights import RIGHTS
 
 _YEAR = 365 * 86400
 
@@ -83,5 +83,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def _greet(request: HttpRequest) -> None:
-    sees = "You may see original values." if request.user.has_perm(RIGHT) else "You do not see original values."
-    messages.success(request, f"Signed in. {sees}")
+    has = [right.may for right in RIGHTS.values() if right.is_of(request)]
+    messages.success(
+        request, f"Signed in. You may {' and '.join(has)}." if has else "Signed in, without further rights."
+    )

@@ -12,7 +12,8 @@ from django.views.decorators.http import require_POST
 from main import bells
 from main.errors import Permanent
 from main.history import record
-from main.models import Destination, Series
+from main.models import Destination, Series, Study
+from main.pipeline import completion
 from main.pipeline import replay as again
 from web.originals import actor
 from web.own_site import safe_next
@@ -33,6 +34,15 @@ def replay(request: HttpRequest, pk: int) -> HttpResponse:
         messages.error(request, error.sentence)
     else:
         messages.success(request, f"{plural(count, 'image goes,images go')} through again, from {start} on.")
+    return redirect("series-detail", pk)
+
+
+@require_POST
+def complete_study(request: HttpRequest, pk: int) -> HttpResponse:
+    """Say that the study of a series is complete: it waits for no more images."""
+    series = get_object_or_404(Series, pk=pk)
+    count = completion.complete(Study.objects.filter(pk=series.study_id), actor(request))
+    messages.success(request, f"The study is complete: {plural(count, 'series goes,series go')} on now.")
     return redirect("series-detail", pk)
 
 

@@ -36,6 +36,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "needs": needs[: attention.MOST],
         "needs_more": max(0, len(needs) - attention.MOST),
         "inputs": [one for one in processes if one["kind"] == "watcher"],
+        "receiver": overview.receiver(),
         "destinations": destinations,
         "processes": [one for one in processes if one["kind"] != "watcher" and not _replaced(one)],
         "disk": disk,

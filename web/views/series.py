@@ -32,7 +32,7 @@ MODALITIES = ("CR", "CT", "DX", "MG", "MR", "NM", "OT", "PT", "RF", "SC", "SEG",
 def series_list(request: HttpRequest) -> HttpResponse:
     """List the series that changed last, as filtered."""
     destinations = list(Destination.objects.filter(enabled=True).order_by("name"))
-    rows = _filtered(Series.objects.select_related("identifiers"), request, destinations)
+    rows = _filtered(Series.objects.select_related("identifiers", "study"), request, destinations)
     page = paging.by_time(rows, request.GET, PAGE, "changed_at")
     dots = deliveries.dots([one.pk for one in page.rows])
     context = {
@@ -68,7 +68,7 @@ def search_series(request: HttpRequest) -> HttpResponse:
 @require_safe
 def series_detail(request: HttpRequest, pk: int) -> HttpResponse:
     """Show one series; after cleanup, what the ledger kept of it."""
-    one = Series.objects.filter(pk=pk).select_related("identifiers").first()
+    one = Series.objects.filter(pk=pk).select_related("identifiers", "study").first()
     events = list(Event.objects.filter(series_id=pk).order_by("-pk")[:EVENTS])
     ledger = list(LedgerEntry.objects.filter(series_id=pk).order_by("-pk"))
     if one is None and not ledger:

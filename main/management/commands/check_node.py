@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -12,10 +13,10 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 from kombu import Connection
 
-from main import identity
+from main import access, background, identity
 from main.destinations import kind_of
 from main.destinations.configured import configured
-from main.errors import PipelineError, describe
+from main.errors import PipelineError, Transient, describe
 from main.identifiers import provider
 from main.management.commands._base import LOOK, NodeCommand
 from main.models import Destination
@@ -46,12 +47,14 @@ class Command(NodeCommand):
 
 
 def _checks() -> Iterator[tuple[str, Callable[[], str]]]:
-    yield "settings", lambda: f"{len(settings.ENVIRONMENT.values)} settings are understood"
+    known = f"{len(settings.ENVIRONMENT.values)} settings are understood"
+    yield "settings", lambda: ". ".join([known, *settings.ENVIRONMENT.notes])
     yield "database", _database
     yield "keys", lambda: f"pseudonym key {identity.keyring().pseudonym_id}"
     yield "data folder", _data_folder
     for folder in settings.WATCH_FOLDERS:
         yield f"watched folder {folder.path}", partial(_watched, folder.path)
+    yield "DICOM receiver", _receiver
     yield "broker", _broker
     yield "identifiers", lambda: provider().check()
     try:
@@ -87,6 +90,20 @@ def _watched(path: Path) -> str:
     probe.unlink()
     same = path.stat().st_dev == settings.DROPS_DIR.stat().st_dev
     return "writable, " + ("taken by rename" if same else "on another filesystem: drops are copied")
+
+
+def _receiver() -> str:
+    """Where it listens, whether it runs now, whether it has room, and who gets in."""
+    if shutil.disk_usage(settings.DICOM_FOLDER).free < settings.DICOM_LOW_BYTES:
+        raise Transient(
+            "disk-full", "The disk is below DICOM_LOW_BYTES: what is sent is refused (0xA700) until it has room."
+        )
+    runs = background.holder(settings.RUN_DIR / "receiver.pid") is not None
+    port = settings.DICOM_PORT or settings.DICOM_TLS_PORT
+    where = (
+        f"{settings.DICOM_AE_TITLE} at {settings.DICOM_BIND_ADDRESS}:{port} {'runs' if runs else 'does not run now'}."
+    )
+    return " ".join([where, *access.notes()])
 
 
 def _broker() -> str:

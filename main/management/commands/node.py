@@ -18,22 +18,32 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
+from main import access
 from main.destinations.configured import sync
+from main.management.commands import nodes
 from main.management.commands._base import NodeCommand
 from main.models import Batch, Delivery, Destination, Series
 from sendit import keys
 from sendit.supervisor import AlreadyRunning, Program, Supervisor
 
-NAMES = ("web", "watcher", "worker", "sweeper", "receiver")
+NAMES = ("web", "watcher", "receiver", "worker", "sweeper", "commitment")
 
 
 class Command(NodeCommand):
     """Run everything until Ctrl-C."""
 
     help = (
-        "Run the whole node until Ctrl-C: status pages, watcher, workers, sweeper, and the receiver if it has a port."
+        "Run the whole node until Ctrl-C: status pages, watcher, DICOM receiver (DICOM_AUTO_START), workers, sweeper, and "
+        "the commitment port if there is one."
     )
     requires_migrations_checks = False
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """Pass `node add|list|test|remove …` on to the command `nodes`."""
+        if argv[2:3] and argv[2] in nodes.VERBS:
+            nodes.Command().run_from_argv([argv[0], "nodes", *argv[2:]])
+        else:
+            super().run_from_argv(argv)
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the options."""
@@ -49,7 +59,9 @@ class Command(NodeCommand):
             if program.name in (options["only"] or NAMES) and program.name not in (options["without"] or ())
         ]
         if not programs:
-            raise CommandError("Nothing is left to run: see --only, --without and DICOM_COMMITMENT_PORT.")
+            raise CommandError(
+                "Nothing is left to run: see --only, --without, DICOM_AUTO_START and DICOM_COMMITMENT_PORT."
+            )
         supervisor = Supervisor(programs, settings.RUN_DIR, settings.LOGS_DIR)
         try:
             self._start(supervisor, [program.name for program in programs], allow_migrate=not options["no_migrate"])
@@ -65,7 +77,10 @@ class Command(NodeCommand):
         except AlreadyRunning as error:
             raise CommandError(str(error)) from None
         if "web" in names:
-            _require_free(settings.SENDIT_WEB_BIND)
+            _require_free(settings.SENDIT_WEB_BIND, "The status page", "set SENDIT_WEB_BIND=127.0.0.1:PORT")
+        if "receiver" in names:
+            for port in _receiver_ports():
+                _require_free(port, "The DICOM receiver", "set DICOM_PORT or DICOM_TLS_PORT, or DICOM_AUTO_START=no")
         self._migrate(allow_migrate)
         self.prepare()
         sync()
@@ -101,8 +116,11 @@ def _programs() -> list[Program]:
         Program("worker", [*celery, "--loglevel", settings.SENDIT_LOG_LEVEL], env),
         Program("sweeper", [*manage, "sweep", "--forever"], env),
     ]
-    if settings.DICOM_COMMITMENT_PORT is not None:
-        programs.append(Program("receiver", [*manage, "commitment_listen"], env))
+    if settings.DICOM_AUTO_START and _receiver_ports():
+        programs.insert(2, Program("receiver", [*manage, "receiver_start", "--foreground"], env))
+    answers_come_to_the_receiver = settings.DICOM_AUTO_START and settings.DICOM_COMMITMENT_PORT == settings.DICOM_PORT
+    if settings.DICOM_COMMITMENT_PORT is not None and not answers_come_to_the_receiver:
+        programs.append(Program("commitment", [*manage, "commitment_listen"], env))
     return programs
 
 
@@ -121,7 +139,10 @@ def _banner(names: list[str], first_start: bool) -> list[str]:
     destinations = list(Destination.objects.filter(enabled=True).order_by("name"))
     lines = ["", f"sendit runs on {settings.DATA_DIR} ({', '.join(names)})", ""]
     for folder in settings.WATCH_FOLDERS:
-        lines.append(f"  drop into     {folder.path}   (copy as NAME.tmp1, then rename it to NAME)")
+        if folder.path != settings.DICOM_FOLDER:
+            lines.append(f"  drop into     {folder.path}   (copy as NAME.tmp1, then rename it to NAME)")
+    if "receiver" in names:
+        lines += [f"  send to       {settings.DICOM_AE_TITLE} at {port}" for port in _receiver_ports()]
     for destination in destinations:
         lines.append(f"  comes out at  {_describe(destination)}")
     if "web" in names:
@@ -133,6 +154,9 @@ def _banner(names: list[str], first_start: bool) -> list[str]:
             "",
             f"  WARNING: {', '.join(originals)} gets ORIGINALS, with the patient's name in them (recipe none).",
         ]
+    if "receiver" in names:
+        lines += ["", *(f"  {note}" for note in access.notes())]
+    lines += [f"  {note}" for note in settings.ENVIRONMENT.notes]
     return [*lines, "", f"  Ctrl-C stops everything. Logs are in {settings.LOGS_DIR}.", ""]
 
 
@@ -158,8 +182,14 @@ def _password(first_start: bool) -> str:
     return f"in {keys.path(settings.KEYS_DIR, 'password')}"
 
 
-def _require_free(bind: str) -> None:
-    """Say now, in a sentence, what gunicorn would say again and again."""
+def _receiver_ports() -> list[str]:
+    host = settings.DICOM_BIND_ADDRESS
+    host = f"[{host}]" if ":" in host else host
+    return [f"{host}:{port}" for port in (settings.DICOM_PORT, settings.DICOM_TLS_PORT) if port]
+
+
+def _require_free(bind: str, who: str, what_to_do: str) -> None:
+    """Say now, in a sentence, what a program that is started again and again would say each time."""
     host, _, port = bind.rpartition(":")
     if not port.isdigit():
         return  # a socket file, or something gunicorn judges better
@@ -171,6 +201,4 @@ def _require_free(bind: str) -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(found[0][4])
     except OSError as error:
-        raise CommandError(
-            f"The status page cannot use {bind} ({error.strerror}). Stop what uses it, or set SENDIT_WEB_BIND=127.0.0.1:PORT."
-        ) from None
+        raise CommandError(f"{who} cannot use {bind} ({error.strerror}). Stop what uses it, or {what_to_do}.") from None

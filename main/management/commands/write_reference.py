@@ -46,7 +46,7 @@ is still on its way.
 """
 
 _MEANINGS: dict[Status, str] = {
-    Status.NEW: "Registered; its series waits for identifiers.",
+    Status.NEW: "Registered; its series waits for identifiers, and what comes by DICOM first for the rest of its study.",
     Status.PROCESSING: "Its series has identifiers; it is being de-identified. Nothing was sent.",
     Status.DONEPROCESSING: "De-identified, checked and released; not yet proven at every destination.",
     Status.SENT: "Every destination has proven its receipt, at the level of proof that is configured.",

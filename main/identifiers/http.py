@@ -1,13 +1,15 @@
-"""One HTTP call to the identifiers service: TLS, timeouts, a bounded answer, no redirects, no values in errors.
+"""One HTTP call to a service of identifiers: TLS, timeouts, a bounded answer, no redirects, no values in errors.
 
-What is sent and what the answer means is in `dasher_wire.py`; tokens are in `dasher_token.py`.
+What is sent and what an answer means belongs to each provider.
 """
 
 from __future__ import annotations
 
 import json
+import random
 import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Timer
@@ -19,12 +21,26 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
-from main.errors import Transient
+from main.errors import Quarantine, Transient
 
 # 950 items with all their fields are well below 1 MB.
 LARGEST_ANSWER = 8_000_000
 CONNECT_SECONDS = 5.0
+TRIES, PAUSE_SECONDS = 3, 0.25
+_GIVES_WAY = {500, 502, 503, 504}
+JSON = "application/json"
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service as errors call it, with the settings that they name, and its timeout in seconds."""
+
+    name: str
+    address_settings: str
+    credential_settings: str
+    timeout_setting: str
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -52,16 +68,35 @@ class Reply:
             ) from None
 
 
-def call(method: str, url: str, seconds: float, *, body: object = None, bearer: str | None = None) -> Reply:
-    """Send one request and read its whole answer within `seconds` (a silent end may take as long again).
+class Bearer(AuthBase):
+    """Sets the token."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+def call(
+    service: Service,
+    method: str,
+    url: str,
+    *,
+    content: bytes | None = None,
+    media_type: str = JSON,
+    auth: AuthBase | None = None,
+) -> Reply:
+    """Send one request and read its whole answer within the service's seconds (a silent end may take as long again).
 
     Raises
     ------
     Transient
         `identifiers-away`, `identifiers-slow`, `identifiers-garbled` or `identifiers-settings`.
     """
-    host = _host(url)
-    seconds = max(seconds, 1.0)
+    host = _host(service, url)
+    seconds = max(service.seconds, 1.0)
     until = time.monotonic() + seconds
     adapter = _Cuttable()
     timer = Timer(seconds, adapter.cut)
@@ -76,49 +111,91 @@ def call(method: str, url: str, seconds: float, *, body: object = None, bearer: 
             with session.request(
                 method,
                 url,
-                data=None if body is None else json.dumps(body).encode("utf-8"),
-                headers={
-                    "Content-Type": "application/json",
-                    "Accept": "application/json",
-                    "Accept-Encoding": "identity",
-                },
-                auth=_Bearer(bearer),
+                data=content,
+                headers={"Content-Type": media_type, "Accept": media_type, "Accept-Encoding": "identity"},
+                auth=auth or _Nobody(),
                 timeout=(min(CONNECT_SECONDS, seconds), seconds),
                 allow_redirects=False,
                 stream=True,
             ) as response:
                 reply = Reply(response.status_code, _read(response, host, until))
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-        raise _failed(error, host, seconds, late=time.monotonic() >= until) from None
+        raise _failed(service, error, host, late=time.monotonic() >= until) from None
     finally:
         timer.cancel()
     if 300 <= reply.status < 400:
         raise Transient(
             "identifiers-settings",
             f"{host} answered {reply.status}, a redirect, which is not followed: identifiers and tokens go to the "
-            "configured address only. Set DASHER_URL (or token_uri in the token file) to where the service is.",
+            f"configured address only. Set {service.address_settings} to where the service is.",
         )
     return reply
 
 
-def _host(url: str) -> str:
+def insist(send: Callable[[], Reply]) -> Reply:
+    """Send again, a little later, what is over in a moment; what lasts is for the sweeper, which tries the series again."""
+    for tries_left in reversed(range(TRIES)):
+        try:
+            reply = send()
+            if reply.status not in _GIVES_WAY or not tries_left:
+                return reply
+        except Transient as away:
+            if away.code != "identifiers-away" or not tries_left:
+                raise
+        time.sleep(PAUSE_SECONDS * 2 ** (TRIES - tries_left) * random.uniform(0.5, 1.0))  # still within the lease
+    raise AssertionError("the last try returns or raises")
+
+
+def accepted(service: Service, reply: Reply) -> Reply:
+    """`reply` if it is one to go on with; the body of an error is not read out, it may repeat what was sent.
+
+    Raises
+    ------
+    Transient
+        `identifiers-unauthorised`, `identifiers-slow`, `identifiers-busy` or `identifiers-away`.
+    Quarantine
+        `identifiers-refused`.
+    """
+    name = service.name
+    if reply.status in (401, 403):
+        raise Transient(
+            "identifiers-unauthorised",
+            f"{name} answered {reply.status}: it does not accept who asks. Look at {service.credential_settings}; the "
+            "series that wait go on by themselves.",
+        )
+    if reply.status == 408:
+        raise Transient("identifiers-slow", f"{name} answered 408, the request took too long. Will try again.")
+    if reply.status == 429:
+        raise Transient("identifiers-busy", f"{name} answered 429, too many requests. Will try again later.")
+    if reply.status >= 500:
+        raise Transient("identifiers-away", f"{name} answered {reply.status}. Will try again.")
+    if reply.status >= 400:
+        raise Quarantine(
+            "identifiers-refused",
+            f"{name} answered {reply.status} and gives no identifiers for this study. Look at "
+            f"{service.address_settings}, or ask those who run {name}; then requeue.",
+        )
+    return reply
+
+
+def _host(service: Service, url: str) -> str:
     """Host and port of `url`, which has to be https:// unless it is this machine."""
     parts = urlsplit(url)
     if parts.scheme == "https" and parts.hostname or parts.scheme == "http" and parts.hostname in _LOOPBACK:
         return parts.netloc.rpartition("@")[2]
     raise Transient(
         "identifiers-settings",
-        "The identifiers service is asked over https:// only, because patients' values and tokens are sent to it. "
-        "Set DASHER_URL, and token_uri in the token file.",
+        f"{service.name} is asked over https:// only, because patients' values and tokens are sent to it. "
+        f"Set {service.address_settings}.",
     )
 
 
-def _failed(error: Exception, host: str, seconds: float, *, late: bool) -> Transient:
+def _failed(service: Service, error: Exception, host: str, *, late: bool) -> Transient:
     """What a failed call means; its own text may hold what was sent and is not looked at."""
     if late or isinstance(error, requests.Timeout | TimeoutError | urllib3.exceptions.TimeoutError):
         return Transient(
             "identifiers-slow",
-            f"{host} did not give its whole answer in {seconds:g} s (DASHER_TIMEOUT). Will try again.",
+            f"{host} did not give its whole answer in {service.seconds:g} s ({service.timeout_setting}). Will try again.",
         )
     if isinstance(error, requests.exceptions.SSLError):
         return Transient(
@@ -146,15 +223,10 @@ def _read(response: requests.Response, host: str, until: float) -> bytes:
     return bytes(content)
 
 
-class _Bearer(AuthBase):
-    """Sets the token; as it is given, requests does not look for another one in ~/.netrc."""
-
-    def __init__(self, token: str | None) -> None:
-        self._token = token
+class _Nobody(AuthBase):
+    """Sends no credentials: as this is given, requests does not look for any in ~/.netrc."""
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._token is not None:
-            request.headers["Authorization"] = f"Bearer {self._token}"
         return request
 
 

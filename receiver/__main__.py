@@ -1,0 +1,5 @@
+"""`python -m receiver` is `dicom-receiver`."""
+
+from receiver.command import main
+
+main()
