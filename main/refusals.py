@@ -49,6 +49,8 @@ REASONS = {
     OTHERS: ("More callers than are listed one by one.", "Somebody tries many names; see DICOM_ALLOWED_NETWORKS."),
 }
 
+NOTHING_TO_DO = "Nothing: it is let in when it comes again."
+
 _UNPRINTABLE = re.compile(r"[^ -~]")
 
 
@@ -77,6 +79,11 @@ class Listed:
     do: str
     node: int | None = None
     node_name: str = ""
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it would be let in now."""
+        return self.do == NOTHING_TO_DO
 
 
 class Refusals:
@@ -146,11 +153,19 @@ def _meant(one: Refusal, nodes: Sequence[Node]) -> tuple[Node, str, str] | None:
                 return node, f"{node.name} may not store.", "Let it store if it may."
             if there and node.tls_subject:
                 return node, f"{node.name} has to come by TLS, with its certificate.", "Look at the sender's settings."
+            if there:
+                return _now_known(node)
             return node, f"{node.name} has this AE title, and another address.", "Add the address if that is right."
     for node in nodes:
         if node.addresses and _has(node, one.address):
+            if node.may_store and not node.calling_ae_titles and not node.tls_subject:
+                return _now_known(node)
             return node, f"{node.name} has this address, and another AE title.", "Add the title if that is right."
     return None
+
+
+def _now_known(node: Node) -> tuple[Node, str, str]:
+    return node, f"{node.name} was registered since.", NOTHING_TO_DO
 
 
 def _has(node: Node, text: str) -> bool:

@@ -11,7 +11,8 @@ from django.db.models import Count, Max
 from django.urls import reverse
 from django.utils import timezone
 
-from main.models import Batch, Refusal, Series
+from main import refusals
+from main.models import Batch, Series
 from main.models.imaging import Status
 from main.overview import StageCount, not_taken
 from web.reasons import reason
@@ -146,10 +147,11 @@ def _quarantine(groups: list[dict[str, Any]]) -> Iterator[Item]:
 
 def _refused() -> Iterator[Item]:
     lately = timezone.now() - timedelta(hours=1)
-    rows = Refusal.objects.filter(day=timezone.localdate(), reason="unknown", last_at__gt=lately)
-    callers = list(rows.order_by("-last_at").values_list("calling_ae_title", "address"))
+    callers = [
+        one for one in refusals.today() if one.reason == "unknown" and one.last_at > lately and not one.is_settled
+    ]
     if callers:
-        first = f"{callers[0][0] or 'A caller without AE title'} from {callers[0][1]}"
+        first = f"{callers[0].calling_ae_title or 'A caller without AE title'} from {callers[0].address}"
         more = f" and {plural(len(callers) - 1, 'other caller,other callers')}" if callers[1:] else ""
         yield Item(
             f"{first}{more} tried to send by DICOM and {'were' if more else 'was'} refused.",

@@ -94,16 +94,18 @@ def _moving(high: Samples, low: Samples) -> Box | None:
 
 
 def _all_text(frame: Samples) -> list[Box]:
-    """Return where text is; what was found is blanked and the rest looked at again, until nothing more comes."""
+    """Return where text is; what was found is blanked and the rest looked at again, until nothing more comes.
+
+    Then the ends of what was found are looked at close up, with all of the grey values.
+    """
     found: list[Box] = []
     for picture in pictures(frame):
-        rest = picture
         for _ in range(_ROUNDS + 1):
-            more = text_boxes(rest)
+            more = text_boxes(picture)
             if not more:
                 break
             found += more
-            rest = _without(rest, joined(more, picture.shape[1], picture.shape[0]))
+            picture = _without(picture, joined(more, picture.shape[1], picture.shape[0]))
     return [*found, *text_beside(whole(frame), found)] if found else []
 
 

@@ -148,7 +148,7 @@ def _running_node(folder: Path, orthanc: Orthanc, settings: dict[str, str]) -> I
         "ORTHANC_REST_URL": orthanc.rest_url,
         **settings,
     }
-    command = [sys.executable, str(ROOT / "manage.py"), "node", "--without", "web"]
+    command = [sys.executable, str(ROOT / "manage.py"), "node", "--without", "web", "--without", "receiver"]
     with open(folder / "node.log", "ab") as log:
         node = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=folder, start_new_session=True)
     try:

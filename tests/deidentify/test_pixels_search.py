@@ -7,7 +7,8 @@ import pydicom
 import pytest
 
 from deidentify.errors import Refused
-from deidentify.pixels import SEARCH, Decision, cleaned, decide, network
+from deidentify.pixels import SEARCH, Box, Decision, cleaned, decide, network
+from deidentify.pixels.detector import text_beside
 from deidentify.pixels.search import search
 from deidentify.recipe.policies import PixelPolicy
 from tests.deidentify.objects import FOLDER
@@ -60,6 +61,19 @@ def test_text_is_found_beside_values_that_are_out_of_all_range(tmp_path: Path) -
     frame[0, 0] = 32767
     boxes = inside_of(search([frame], 1), *frame.shape)
     assert boxes[mask].all()
+
+
+@pytest.mark.parametrize("turns", [0, 1])
+def test_a_line_that_was_found_in_part_is_followed_to_its_ends(turns: int) -> None:
+    head = ((slice_of_a_head() + 2000) / 16).astype(np.uint8)
+    frame, mask = drawn(head, NAME, (118, 50), 14, 255)
+    columns = np.flatnonzero(mask.any(axis=0))
+    middle = Box(int(columns[0]) + 50, 116, 30, 20)
+    if turns:
+        frame, mask = np.rot90(frame), np.rot90(mask)
+        middle = Box(middle.y, head.shape[1] - middle.right, middle.height, middle.width)
+    found = inside_of((middle, *text_beside(frame, [middle])), *frame.shape)
+    assert found[mask].all()
 
 
 def inside_of(boxes: tuple[tuple[int, int, int, int], ...], rows: int, columns: int) -> np.ndarray:

@@ -271,6 +271,9 @@ def test_old_refusals_go() -> None:
         ({"calling_ae_titles": ["X"], "may_store": False}, "CT may not store."),
         ({"calling_ae_titles": ["X"], "tls_subject": "CN=ct"}, "CT has to come by TLS, with its certificate."),
         ({"calling_ae_titles": ["CT1"], "addresses": ["10.0.0.9"]}, "Not one of the nodes."),
+        ({"calling_ae_titles": ["X"], "addresses": ["10.0.0.0/8"]}, "CT was registered since."),
+        ({"calling_ae_titles": ["X"]}, "CT was registered since."),
+        ({"addresses": ["10.0.0.7"]}, "CT was registered since."),
     ],
 )
 def test_a_refusal_says_which_node_was_nearly_it(node: dict[str, Any], says: str) -> None:
@@ -278,4 +281,4 @@ def test_a_refusal_says_which_node_was_nearly_it(node: dict[str, Any], says: str
     one = Refusals()
     one.add("10.0.0.7", "X", "", "unknown")
     one.write()
-    assert [listed.why for listed in refusals.today()] == [says]
+    assert [(listed.why, listed.is_settled) for listed in refusals.today()] == [(says, "registered since" in says)]

@@ -142,7 +142,7 @@ def _running_node(console: Console, seconds: float) -> Iterator[None]:
         yield
         return
     console.print("No node is running here: starting one for the demonstration.")
-    command = [sys.executable, sys.argv[0], "node", "--without", "web"]
+    command = [sys.executable, sys.argv[0], "node", "--without", "web", "--without", "receiver"]
     with open(settings.LOGS_DIR / "demo.log", "ab") as log:
         node = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         try:
