@@ -36,7 +36,8 @@ from dimse.status import SUCCESS
 
 log = logging.getLogger("dimse.server")
 
-PROCESSING_FAILURE, OUT_OF_RESOURCES = 0x0110, 0xA700
+OUT_OF_RESOURCES = 0xA700
+LAST_WORD_WITHIN = 1.0
 
 
 class Association:
@@ -96,7 +97,8 @@ class Association:
         return request
 
     def _converse(self, request: Request, session: Session) -> str:
-        self._stream.send(acceptance.answer(request, session.chosen, session.roles, self._limits.max_pdu))
+        accepted = acceptance.answer(request, session.chosen, session.roles, self._limits.max_pdu)
+        self._stream.send(accepted, self._limits.progress)
         while self._stream.message_begins():
             first = self._stream.next_pdv()
             if first is None:
@@ -125,7 +127,7 @@ class Association:
             if answer is None:
                 raise self._stream.broken("it asked for something that is not offered here")
             reply = answer
-        self._stream.send(encode_message(reply, request.max_pdu))
+        self._stream.send(encode_message(reply, request.max_pdu), self._limits.progress)
 
     def _command(self, first: tuple[int, int]) -> Command:
         data = bytearray()
@@ -200,7 +202,7 @@ class Association:
     def _send_if_possible(self, data: bytes) -> None:
         """Send a last word to somebody who may not listen any more."""
         try:
-            self._stream.send(data)
+            self._stream.send(data, LAST_WORD_WITHIN)
         except AssociationError:
             return
 

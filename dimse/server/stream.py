@@ -114,8 +114,8 @@ class Stream:
             self._left_in_pdu -= size
             yield piece
 
-    def send(self, data: bytes) -> None:
-        """Hand all of `data` to the kernel.
+    def send(self, data: bytes, within: float) -> None:
+        """Hand all of `data` to the kernel within so many seconds.
 
         Raises
         ------
@@ -123,7 +123,7 @@ class Stream:
             When the other side is gone, or takes nothing.
         """
         view = memoryview(data)
-        until = time.monotonic() + self._limits.progress
+        until = time.monotonic() + within
         try:
             while view:
                 self._wait_until(until)
