@@ -28,20 +28,23 @@ _YEAR = r"(?:1[89]|20)\d\d"
 _DAY, _NUMBER = r"(?:0?[1-9]|[12]\d|3[01])", r"(?:0?[1-9]|1[0-2])"
 _BETWEEN = r"(?:[\s,./_'’-]|(?<![^\W_])(?:de|of)(?![^\W_])){0,6}"
 
+# A date in figures alone is none behind a figure and a stroke; one with the name of its month is: "0.625/01 ene 2000".
+_ALONE = r"(?<!\d[-/])"
 _DATE = re.compile(
     rf"""
-    (?<![^\W_])(?<!\d[-/.:])(?:
-      (?P<y1>{_YEAR})(?P<s1>[-/._])(?P<m1>{_NUMBER})(?P=s1)(?P<d1>{_DAY})(?!\d|(?P=s1)\d)
-    | (?P<d2>{_DAY})(?P<s2>[-/._])(?P<m2>{_NUMBER})(?P=s2)(?P<y2>{_YEAR}|\d\d)(?!\d|(?P=s2)\d)
-    | (?P<m3>{_NUMBER})(?P<s3>[-/._])(?P<d3>{_DAY})(?P=s3)(?P<y3>{_YEAR}|\d\d)(?!\d|(?P=s3)\d)
-    | (?P<y4>{_YEAR})(?P<m4>0[1-9]|1[0-2])(?P<d4>0[1-9]|[12]\d|3[01])(?!\d)
+    (?<![^\W_])(?<!\d[.:])(?:
+      {_ALONE}(?P<y1>{_YEAR})(?P<s1>[-/._])(?P<m1>{_NUMBER})(?P=s1)(?P<d1>{_DAY})(?!\d|(?P=s1)\d)
+    | {_ALONE}(?P<d2>{_DAY})(?P<s2>[-/._])(?P<m2>{_NUMBER})(?P=s2)(?P<y2>{_YEAR}|\d\d)(?!\d|(?P=s2)\d)
+    | {_ALONE}(?P<m3>{_NUMBER})(?P<s3>[-/._])(?P<d3>{_DAY})(?P=s3)(?P<y3>{_YEAR}|\d\d)(?!\d|(?P=s3)\d)
+    | {_ALONE}(?P<y4>{_YEAR})(?P<m4>0[1-9]|1[0-2])(?P<d4>0[1-9]|[12]\d|3[01])(?!\d)
     | (?P<d5>{_DAY})(?:st|nd|rd|th|er|º)?{_BETWEEN}(?P<w5>{_MONTH})(?![^\W\d_])\.?{_BETWEEN}(?P<y5>{_YEAR}|\d\d)(?![^\W_])
     | (?P<w6>{_MONTH})(?![^\W\d_])\.?[\s._-]*(?P<d6>{_DAY})(?:st|nd|rd|th)?(?!\d)[\s,./_'’-]+(?P<y6>{_YEAR})(?!\d)
     | (?P<y7>{_YEAR}){_BETWEEN}(?P<w7>{_MONTH})(?![^\W\d_]){_BETWEEN}(?P<d7>{_DAY})(?!\d)
-    | (?P<y8>{_YEAR})年\s*(?P<m8>{_NUMBER})月\s*(?P<d8>{_DAY})日
+    | {_ALONE}(?P<y8>{_YEAR})年\s*(?P<m8>{_NUMBER})月\s*(?P<d8>{_DAY})日
     | {_DAY}(?:st|nd|rd|th|er|º)?{_BETWEEN}(?:{_CLEAR_MONTH})(?![^\W\d_]) | (?:{_CLEAR_MONTH})\.?[\s._-]+{_DAY}(?!\d|[.,]\d)
     | (?:{_MONTH})(?![^\W\d_])\.?{_BETWEEN}{_YEAR}(?!\d)
-    | {_NUMBER}[-/._]{_YEAR}(?!\d|[-/._]\d) | {_YEAR}[-/._]{_NUMBER}(?!\d|[-/._]\d) | {_DAY}\.{_NUMBER}\.(?![\d\w])
+    | {_ALONE}{_NUMBER}[-/._]{_YEAR}(?!\d|[-/._]\d)
+    | {_ALONE}{_YEAR}[-/._]{_NUMBER}(?!\d|[-/._]\d) | {_ALONE}{_DAY}\.{_NUMBER}\.(?![\d\w])
     )""",
     re.VERBOSE | re.IGNORECASE,
 )

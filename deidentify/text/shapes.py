@@ -72,8 +72,8 @@ def is_mixture(text: str, *, technical_value: bool = False) -> bool:
 
 
 def camel_parts(text: str) -> list[str]:
-    """Return the words of ``SpinalCordLeft``; of anything else the text alone."""
-    parts = _CAMEL.findall(text)
+    """Return the words of ``SpinalCordLeft``; of anything else, and of what is not ASCII, the text alone."""
+    parts = _CAMEL.findall(text) if text.isascii() else []
     return parts if len(parts) > 1 and "".join(parts) == text and not text.islower() else [text]
 
 

@@ -6,6 +6,7 @@ import unicodedata
 import warnings
 from datetime import date
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import Dataset, dcmread
@@ -180,3 +181,13 @@ def test_texts_that_repeat_cost_nearly_nothing() -> None:
     texts = sorted(descriptors())[:30]
     seconds = min(timeit.repeat(lambda: [CLEANER.cleaned(text, NOBODY) for text in texts], number=100, repeat=5)) / 100
     assert seconds < 0.000_3
+
+
+@pytest.mark.parametrize("name", ["MÜLLER", "Müller", "Mueller", "ÑORÖBB", "GRÖẞE", "ØSTERGÅRD", "LŐRINC", "ŠIMŮNEK"])
+def test_a_name_in_capitals_with_marks_is_no_compound_of_short_words(name: str) -> None:
+    for text in (f"CT {name} HEAD", f"3mm {name}", name):
+        assert name not in CLEANER.cleaned(text, NOBODY)
+
+
+def test_a_date_behind_a_stroke_goes_as_a_whole() -> None:
+    assert CLEANER.cleaned("HEAD 0.625/01 ene 2000 3mm", NOBODY) == "HEAD 3mm"
