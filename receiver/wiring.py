@@ -136,19 +136,23 @@ def _serve(number: int, context: ssl.SSLContext | None, until: Callable[[], obje
 
 
 def _listeners(receiver: Receiver, context: ssl.SSLContext | None) -> Sequence[Listener]:
+    return [
+        Listener(settings.DICOM_BIND_ADDRESS, port, receiver, limits(), tls=context if secure else None, shared=True)
+        for port, secure in _ports()
+    ]
+
+
+def limits() -> Limits:
+    """Return the bounds of a listener; one address that opens connections and is silent leaves room for the others."""
     most = settings.DICOM_MAX_ASSOCIATIONS + 16  # who is refused needs a connection to hear it
-    limits = Limits(
+    return Limits(
         max_pdu=settings.DICOM_MAX_PDU_SIZE,
         request_within=settings.DICOM_ACSE_TIMEOUT,
         progress=settings.DICOM_DIMSE_TIMEOUT,
         idle=settings.DICOM_NETWORK_TIMEOUT,
-        connections=most,
+        connections=4 * most,
         connections_per_address=most,
     )
-    return [
-        Listener(settings.DICOM_BIND_ADDRESS, port, receiver, limits, tls=context if secure else None, shared=True)
-        for port, secure in _ports()
-    ]
 
 
 def _telling(number: int, receiver: Receiver, reporter: Reporter) -> Callable[[], None]:
