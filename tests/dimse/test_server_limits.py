@@ -82,6 +82,7 @@ def test_sixty_associations_at_a_limit_of_fifty_ten_hear_that_it_is_transient(sh
 
 def test_a_refused_address_is_closed_before_a_thread_exists(shelf: Shelf) -> None:
     shelf.allows = lambda address: False  # type: ignore[method-assign]
+    eventually(lambda: threads() == 0)  # of the tests before
     with serving(shelf) as listener:
         for _ in range(20):
             with Raw(listener.port) as stranger:
