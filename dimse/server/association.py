@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import socket
+from contextlib import suppress
 
 from dimse.echo import VERIFICATION
 from dimse.errors import AssociationError
@@ -47,8 +48,14 @@ class Association:
         self, sock: socket.socket, caller: Caller, services: Services, limits: Limits, stop: socket.socket
     ) -> None:
         self.established = False
+        self._socket = sock
         self._caller, self._services, self._limits = caller, services, limits
         self._stream = Stream(sock, caller.address, limits, stop)
+
+    def hang_up(self) -> None:
+        """Wait no longer for what the caller has not said yet."""
+        with suppress(OSError):
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def serve(self, within: float) -> None:
         """Negotiate in `within` seconds and answer messages until the end; nothing is raised."""

@@ -87,6 +87,9 @@ class Listener:
         listening.close()
         self._stopped.close()
         with self._ended:
+            for _, one in self._open.values():
+                if one is not None and not one.established:
+                    one.hang_up()
             self._ended.wait_for(lambda: not any(self._associations()), timeout=within)
 
     def __enter__(self) -> Self:
@@ -158,6 +161,8 @@ class Listener:
             association = Association(sock, Caller(address, "", "", subject), self._services, self._limits, self._stop)
             with self._lock:
                 self._open[number] = (address, association)
+                if self._socket is None:  # stopped meanwhile
+                    return
             association.serve(self._limits.request_within - (time.monotonic() - started))
         except OSError:
             return
