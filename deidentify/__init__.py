@@ -9,6 +9,9 @@ from deidentify.errors import Refused
 from deidentify.gate import Limits, Structure, read_structure, text
 from deidentify.identifiers import Identifiers
 from deidentify.recipe import Recipe
+from deidentify.restore import restore
+from deidentify.way_back import WayBack
+from deidentify.ways import Ways
 
 __all__ = [
     "Change",
@@ -19,6 +22,9 @@ __all__ = [
     "Refused",
     "Released",
     "Structure",
+    "WayBack",
+    "Ways",
     "read_structure",
+    "restore",
     "text",
 ]

@@ -28,6 +28,7 @@ from deidentify.recipe import Recipe
 from deidentify.release import NO_DICOMDIR, Maker, Release
 from deidentify.source import Source, opened
 from deidentify.walk import Limits
+from deidentify.way_back import WayBack
 
 _SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES = (
     TAGS["SOPClassUID"],
@@ -61,6 +62,8 @@ class Released:
         The profile and the options that the output claims, because they were really carried out on it.
     source_transfer_syntax_uid : str
         Of the source; it differs when pixels were cleaned that could not be written back as they were.
+    way_back : WayBack or None
+        What leads back to the source, if it was asked for. It holds original values.
     """
 
     sop_class_uid: str
@@ -78,6 +81,7 @@ class Released:
     pixels: str = "kept"
     methods: list[str] = field(default_factory=list)
     source_transfer_syntax_uid: str = ""
+    way_back: WayBack | None = field(default=None, repr=False)
 
 
 class Deidentifier:
@@ -123,6 +127,7 @@ class Deidentifier:
         *,
         more: Iterable[tuple[str, str]] = (),
         mapping: MutableMapping[str, str] | None = None,
+        way_back: bool = False,
     ) -> Released:
         """De-identify one file.
 
@@ -140,6 +145,8 @@ class Deidentifier:
             searched in texts and in the output like what this object tells.
         mapping : dict, optional
             Is given the new UID for each original one that was replaced, and the new PatientID for the original.
+        way_back : bool, optional
+            Whether to gather what leads back to the source; a recipe that passes files on as they are has none.
 
         Raises
         ------
@@ -153,7 +160,7 @@ class Deidentifier:
             return self._passed_on(source, Path(target))
         with (
             opened(source, self.limits.size) as file,
-            self._maker.release(file, identifiers, more) as release,
+            self._maker.release(file, identifiers, more, way_back=way_back) as release,
             output.created(Path(target)) as sink,
         ):
             return self._written(release, sink, mapping)
@@ -292,6 +299,7 @@ class Deidentifier:
             release.picture.outcome,
             list(release.methods),
             release.head.transfer_syntax_uid,
+            release.way_back,
         )
 
     def _passed_on(self, source: str | os.PathLike[str], target: Path) -> Released:

@@ -31,6 +31,7 @@ CODES: dict[str, str] = {
     "document-undecided": "the object holds a document that cannot be cleaned",
     "excluded": "a filter of the recipe leaves the object out",
     "quarantined-by-recipe": "a filter of the recipe holds the object back for review",
+    "does-not-fit": "a file is not the release to which a way back belongs, or another node changed it too much",
     "leak": "a known value of the patient is still in the output",
 }
 

@@ -27,11 +27,14 @@ class Became(NamedTuple):
         The rules that acted on it and on what is in it.
     originals : frozenset of bytes
         The UIDs in it that were replaced or removed.
+    same : bool
+        Whether it became what it was.
     """
 
     parts: tuple[tuple[int, Part], ...]
     names: tuple[str, ...]
     originals: frozenset[bytes]
+    same: bool
 
 
 class Memory(dict[Key, Became]):

@@ -22,9 +22,10 @@ IMPLICIT_LITTLE = "1.2.840.10008.1.2"
 EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 EXPLICIT_BIG = "1.2.840.10008.1.2.2"
 GE_PRIVATE_IMPLICIT = "1.2.840.113619.5.2"
-DEFLATED = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"})
+DEFLATED_LITTLE = "1.2.840.10008.1.2.1.99"
+DEFLATED = frozenset({DEFLATED_LITTLE, "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"})
 
-_TRANSFER_SYNTAX = 0x00020010
+TRANSFER_SYNTAX = 0x00020010
 _UID = re.compile(r"[0-9.]{1,64}")
 _CHUNK = 1 << 20
 
@@ -74,7 +75,7 @@ def read_head(source: Source) -> Head:
         meta, offset = _read_meta(source, start)
         if offset == source.size:
             raise Refused("truncated", "Nothing follows the file meta information.")
-        uid = meta.get(_TRANSFER_SYNTAX, b"").strip(b"\0 ").decode("ascii", "replace")
+        uid = meta.get(TRANSFER_SYNTAX, b"").strip(b"\0 ").decode("ascii", "replace")
         if not _UID.fullmatch(uid):
             raise Refused("no-transfer-syntax", "The file meta information names no transfer syntax.")
     elif has_preamble:
@@ -85,15 +86,13 @@ def read_head(source: Source) -> Head:
     peek = source.read(offset, min(8, source.size - offset))
     if uid in (IMPLICIT_LITTLE, EXPLICIT_LITTLE):
         uid = EXPLICIT_LITTLE if peek[4:6] in HEADER else IMPLICIT_LITTLE
-    return Head(
-        has_preamble,
-        meta,
-        uid,
-        offset,
-        implicit=uid in (IMPLICIT_LITTLE, GE_PRIVATE_IMPLICIT),
-        little=uid != EXPLICIT_BIG,
-        deflated=uid in DEFLATED,
-    )
+    implicit, little, deflated = encoding_of(uid)
+    return Head(has_preamble, meta, uid, offset, implicit=implicit, little=little, deflated=deflated)
+
+
+def encoding_of(uid: str) -> tuple[bool, bool, bool]:
+    """Return whether a transfer syntax is in implicit VR, in little endian, and deflated."""
+    return uid in (IMPLICIT_LITTLE, GE_PRIVATE_IMPLICIT), uid != EXPLICIT_BIG, uid in DEFLATED
 
 
 @contextmanager

@@ -95,8 +95,8 @@ class Picture:
         """Whether the picture is one that is copied without a search."""
         return self.decision.kind == KEEP
 
-    def put_into(self, elements: dict[int, Part], source: Source, encoding: Encoding) -> None:
-        """Put cleaned pixel data in place of that of the source, where that is needed.
+    def put_into(self, elements: dict[int, Part], source: Source, encoding: Encoding) -> set[int]:
+        """Put cleaned pixel data in place of that of the source, where that is needed; returns the tags of what was made.
 
         Raises
         ------
@@ -104,12 +104,12 @@ class Picture:
             ``pixels-undecided``, when the pixels cannot be read or the text in them not be found.
         """
         if self.facts.pixels is None or self.pixel_facts is None or self.facts.pixels[1] not in elements:
-            return
+            return set()
         kind, tag, vr, _, offset, length = self.facts.pixels
         extended = self.facts.values.get(_OFFSETS, b"")
         where = PixelSource(source, offset, length, kind == FRAGMENTS, vr, extended, floating=tag != PIXEL_DATA)
         if self.stays and not hides_something(where, self.pixel_facts):
-            return
+            return set()
         made = cleaned(where, self.pixel_facts, self.decision)
         self.transfer_syntax_uid = made.transfer_syntax_uid
         self.is_clean = made.searched or bool(made.boxes)
@@ -124,3 +124,4 @@ class Picture:
             else:
                 written = vr_of(changed).split(" or ")[0].encode("ascii")
                 elements[changed] = encoding.element(changed, written, raw)
+        return set() if made.pieces is None else {tag, *made.header}

@@ -38,6 +38,8 @@ from deidentify.text import TextCleaner
 from deidentify.uids import UidMap
 from deidentify.values import Values
 from deidentify.walk import ELEMENT, Limits, Walk
+from deidentify.way_back import WayBack
+from deidentify.way_back import way_back as way_of
 
 MEDIA_DIRECTORY = b"1.2.840.10008.1.3.10"
 NO_DICOMDIR = "A DICOMDIR is an index of files and cannot be released."
@@ -94,6 +96,8 @@ class Release:
         Original and new UIDs, and the original and new PatientID.
     methods : tuple of str
         The profile and the options that the marks claim.
+    way_back : WayBack or None
+        What leads back to the source, if asked for.
     """
 
     names: Names
@@ -105,6 +109,7 @@ class Release:
     actions: dict[str, int]
     mapping: dict[str, str]
     methods: tuple[str, ...]
+    way_back: WayBack | None
 
     def pieces(self) -> Iterator[Piece]:
         """Yield what the data set is made of."""
@@ -140,7 +145,9 @@ class Maker:
         self._made_marks: dict[tuple[object, ...], Mapping[int, Part]] = {}
 
     @contextmanager
-    def release(self, file: Source, identifiers: Identifiers, more: Iterable[tuple[str, str]]) -> Iterator[Release]:
+    def release(
+        self, file: Source, identifiers: Identifiers, more: Iterable[tuple[str, str]], *, way_back: bool = False
+    ) -> Iterator[Release]:
         """Give what is to be written of an object, after everything that could refuse it.
 
         Parameters
@@ -151,6 +158,8 @@ class Maker:
             What to put in.
         more : iterable of (str, str)
             Keyword and value of what else is known of the patient.
+        way_back : bool
+            Whether to gather what leads back.
         """
         if not identifiers.values.get("PatientID", "").strip():
             raise Refused("no-identifiers", "No PatientID was supplied for this object, so it cannot be released.")
@@ -168,9 +177,10 @@ class Maker:
             )
             rewriter = self._rewriter(steps, values, walk, inner_pixels=picture.stays)
             elements = dict(rewriter.dataset(events, facts.values.get(_CHARACTER_SET, b"")))
+            rewritten = dict(elements)
             names = self._names(facts, steps.plan, elements)
             encoding = Encoding(implicit=head.implicit, little=head.little)
-            picture.put_into(elements, walk.source, encoding)
+            of_picture = picture.put_into(elements, walk.source, encoding)
             if facts.document:
                 self._put_document(facts, walk, steps, values, elements, encoding)
             self._put_identifiers(identifiers.elements(), facts, elements, encoding)
@@ -187,7 +197,10 @@ class Maker:
             if facts.text(_PATIENT):
                 mapping[facts.text(_PATIENT)] = identifiers.values["PatientID"]
             actions = dict(rewriter.actions)
-            yield Release(names, picture, head, meta, parts, walk.source, actions, mapping, done.methods)
+            way = None
+            if way_back:
+                way = way_of(file, head, walk, rewriter, rewritten, elements, of_picture, picture.transfer_syntax_uid)
+            yield Release(names, picture, head, meta, parts, walk.source, actions, mapping, done.methods, way)
 
     def answer(self, data: bytes, identifiers: Identifiers, more: Iterable[tuple[str, str]], patient: str) -> bytes:
         """Return a data set without pixel data, such as an answer to a query, both in explicit VR little endian.

@@ -8,7 +8,7 @@ dropped, a value that does not fit its VR does not stay.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from deidentify.actions import DUMMY, DUMMY_IF_FILLED, EMPTY, KEEP, REMOVE, SHIFT, UID, Rule
 from deidentify.charset import known_character_set
@@ -73,6 +73,10 @@ class Rewriter:
         How many elements each rule acted on.
     originals : set of bytes
         The UIDs that were replaced or removed.
+    seen : list of Event
+        Where the elements of the top level start, in the order of the source.
+    same : set of int
+        Tags of those of them that are known to have stayed as they were.
     """
 
     def __init__(
@@ -92,6 +96,8 @@ class Rewriter:
         self._names: list[str] = []
         self.actions: Counter[str] = Counter()
         self.originals = self._replacer.originals
+        self.seen: list[Event] = []
+        self.same: set[int] = set()
 
     def dataset(self, events: Events, character_set: bytes) -> list[tuple[int, Part]]:
         """Return the elements of the rewritten top level, in the order of tags.
@@ -119,8 +125,10 @@ class Rewriter:
         walk, source, memory, names = events.walk, events.walk.source, self._memory, self._names
         steps, private, read = self._steps, self._steps.private, source.read
         character_set, creators = root.character_set, root.creators
+        note, same = self.seen.append, self.same
         following = iter(events)
         for event in following:
+            note(event)
             kind, tag, vr, start, value, length = event
             creator = creators.get(tag >> 8, "") if tag & PRIVATE and tag & 0xFFFF >= FIRST_IN_BLOCK else None
             step = steps[tag, vr] if creator is None else private[creator, tag, vr]
@@ -140,18 +148,20 @@ class Rewriter:
                         pass
                 names.extend(became.names)
                 root.parts.extend(became.parts)
+                if became.same:
+                    same.add(tag)
                 if became.originals:
                     self.originals.update(became.originals)
             elif _stands_alone(tag, step):
-                self._remember(key, size, list(_whole(event, following)), walk, root)
+                self._remember(key, data, list(_whole(event, following)), walk, root)
             elif kind == ELEMENT:
                 self._element(source, event, root, walk.depth)
                 if root.character_set != character_set:  # it is there twice
-                    self._run(following, walk, root)
+                    self._run(_noted(following, note), walk, root)
             else:
                 self._run(_whole(event, following), walk, root)
 
-    def _remember(self, key: Key, size: int, events: list[Event], walk: Walk, root: Frame) -> None:
+    def _remember(self, key: Key, data: bytes, events: list[Event], walk: Walk, root: Frame) -> None:
         """Rebuild one element of the top level, and note what it became."""
         before, names, parts = self.originals, len(self._names), len(root.parts)
         self.originals = self._replacer.originals = set()
@@ -162,7 +172,9 @@ class Rewriter:
             before |= originals
             self.originals = self._replacer.originals = before
         if not any(event[1] in PIXELS for event in events):
-            self._memory.remember(key, size, Became(tuple(root.parts[parts:]), tuple(self._names[names:]), originals))
+            made = tuple(root.parts[parts:])
+            same = len(made) == 1 and made[0][1] in (data, [data])
+            self._memory.remember(key, len(data), Became(made, tuple(self._names[names:]), originals, same))
 
     def _run(self, events: Iterable[Event], walk: Walk, root: Frame) -> None:
         """Rebuild what `walk` finds inside `root`."""
@@ -335,3 +347,10 @@ def _whole(event: Event, following: Iterator[Event]) -> Iterator[Event]:
         event = next(following)
         depth += (event[0] == SEQUENCE) - (event[0] == END_SEQUENCE)
         yield event
+
+
+def _noted(events: Iterator[Event], note: Callable[[Event], None]) -> Iterator[Event]:
+    """Yield events, and note those of the top level."""
+    for event in events:
+        note(event)
+        yield from _whole(event, events)

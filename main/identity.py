@@ -124,8 +124,18 @@ def seal(values: str | dict[str, Any]) -> str:
 
 def unseal(token: str) -> str:
     """The text that `seal` was given. Raises ImproperlyConfigured under a wrong key."""
+    return unseal_bytes(token).decode("utf-8", "surrogateescape")
+
+
+def seal_bytes(data: bytes) -> str:
+    """Encrypt bytes."""
+    return keyring().vault.encrypt(data).decode("ascii")
+
+
+def unseal_bytes(token: str) -> bytes:
+    """The bytes that `seal_bytes` was given. Raises ImproperlyConfigured under a wrong key."""
     try:
-        return keyring().vault.decrypt(token).decode("utf-8", "surrogateescape")
+        return keyring().vault.decrypt(token)
     except InvalidToken as error:
         raise ImproperlyConfigured("A sealed value does not open with the vault's key.") from error
 

@@ -18,7 +18,7 @@ from main.claims import locked
 from main.models import KeyRecord
 from sendit import keys
 
-# Rows that are read, and written in one transaction.
+# Rows that are read, and written in one transaction; a model with large ones says `ROTATED_AT_ONCE`.
 PIECE = 500
 
 Column = tuple[type[models.Model], str]
@@ -84,7 +84,7 @@ def _values(model: type[models.Model], name: str) -> models.QuerySet[models.Mode
 
 
 def _pieces(values: models.QuerySet[models.Model], name: str) -> list[tuple[int, str]]:
-    return list(values.values_list("pk", name)[:PIECE])
+    return list(values.values_list("pk", name)[: min(PIECE, getattr(values.model, "ROTATED_AT_ONCE", PIECE))])
 
 
 def _reseal(model: type[models.Model], name: str, newest: Fernet, on_value: Callable[[], object]) -> int:

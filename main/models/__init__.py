@@ -11,6 +11,7 @@ from main.models.history import Event, Heartbeat, KeyRecord, LedgerEntry
 from main.models.imaging import Image, Series, SeriesIdentifiers, Study, Subject
 from main.models.nodes import Node, ReceiverProcess, Refusal
 from main.models.sequence import PatientNumber
+from main.models.vault import VaultEntry
 
 __all__ = [
     "Batch",
@@ -34,4 +35,5 @@ __all__ = [
     "SeriesIdentifiers",
     "Study",
     "Subject",
+    "VaultEntry",
 ]

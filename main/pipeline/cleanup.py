@@ -57,6 +57,17 @@ def cleanup(held: Claim[Series]) -> None:
         with transaction.atomic():
             held.finish(attempts=0)
         return
+    remove_proven(held)
+
+
+def remove_proven(held: Claim[Series]) -> None:
+    """Remove what `cleanup` removes, whether it is on or not.
+
+    Raises
+    ------
+    Permanent
+        As `cleanup`.
+    """
     _require_receipts(held.rows)
     with transaction.atomic():
         held.progress()

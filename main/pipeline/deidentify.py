@@ -25,6 +25,7 @@ from main.pipeline.identify import Known, known_of
 from main.pipeline.next_stage import let_go
 from main.pipeline.release import create_release
 from main.storage import require_space, sync_filesystem
+from main.vault import Gathered, Keeping
 
 # The first chunk is small, so that the first image leaves soon; each is twice as large as the one before, so that
 # statements stay few. A chunk that takes too long is committed as it is: its lease is renewed and it is seen.
@@ -51,8 +52,9 @@ def deidentify(held: Claim[Series]) -> None:
         raise Transient("no-destination", "No destination is configured, so nobody says by which recipe to release.")
     recipes = sorted({destination.recipe for destination in destinations})
     known = {one.series_id: one for one in SeriesIdentifiers.objects.filter(series__in=held.rows)}
+    keeping = Keeping(known)
     for chunk in _chunks(held, _waiting(known), recipes, known, known_of(known.values())):
-        _commit(held, chunk, destinations)
+        _commit(held, chunk, destinations, known, keeping)
     with transaction.atomic():
         held.hold()
         # Nothing is released without identifiers; a replay of another series of the study made them be forgotten.
@@ -79,6 +81,7 @@ class Chunk:
         self.size = size
         self.releases: list[Release] = []
         self.released: list[int] = []
+        self.ways = Gathered()
         self.refused: dict[tuple[str, str], list[int]] = {}
         self.excluded: dict[tuple[str, str], list[int]] = {}
         self._until = time.monotonic() + CHUNK_SECONDS
@@ -88,7 +91,7 @@ class Chunk:
         """Whether it should be committed now: at once, when an image was set aside that kills its workers."""
         if any(code == "killed-worker" for code, _ in self.refused):
             return True
-        return len(self.released) >= self.size or time.monotonic() > self._until
+        return len(self.released) >= self.size or self.ways.full or time.monotonic() > self._until
 
     def next(self) -> Chunk:
         """The chunk after this one."""
@@ -118,7 +121,10 @@ def _chunks(
                 except Excluded as error:
                     excluded = error
             if releases:
-                chunk.releases += releases
+                for release, way in releases:
+                    chunk.releases.append(release)
+                    if way:
+                        chunk.ways.add(image.series_id, release, way)
                 chunk.released.append(image.pk)
             elif excluded:
                 chunk.excluded.setdefault((excluded.code, excluded.sentence), []).append(image.pk)
@@ -135,13 +141,20 @@ def _chunks(
     yield chunk
 
 
-def _commit(held: Claim[Series], chunk: Chunk, destinations: list[Destination]) -> None:
-    """Make the files durable, then the rows: releases, deliveries, statuses."""
+def _commit(
+    held: Claim[Series],
+    chunk: Chunk,
+    destinations: list[Destination],
+    identifiers: Mapping[int, SeriesIdentifiers],
+    keeping: Keeping,
+) -> None:
+    """Make the files durable, then the rows: releases, the vault's entries, deliveries, statuses."""
     if not (chunk.released or chunk.refused or chunk.excluded):
         return
     if chunk.releases:
         sync_filesystem(settings.RELEASES_DIR)
         reach("deidentify:synced")
+    entries = chunk.ways.sealed(identifiers)
     now = timezone.now()
     with transaction.atomic():
         held.progress()
@@ -151,6 +164,7 @@ def _commit(held: Claim[Series], chunk: Chunk, destinations: list[Destination]) 
             unique_fields=["image", "recipe"],
             update_fields=[field.name for field in Release._meta.fields if field.name not in ("id", "image", "recipe")],
         )
+        keeping.keep(entries, chunk.ways)
         releases = Release.objects.filter(image__in=chunk.released).values_list("pk", "recipe", "image__series")
         Delivery.objects.bulk_create(
             (

@@ -15,7 +15,7 @@ from pathlib import Path
 from django.conf import settings
 from django.utils import timezone
 
-from deidentify import Deidentifier, Identifiers, Recipe
+from deidentify import Deidentifier, Identifiers, Recipe, WayBack
 from deidentify.errors import Refused
 from main import identity
 from main.errors import Excluded, Quarantine
@@ -48,8 +48,12 @@ def deidentifier(recipe: str) -> Deidentifier:
     return Deidentifier(Recipe.load(recipe), key)
 
 
-def create_release(image: Image, recipe: str, identifiers: SeriesIdentifiers, more: Known = ()) -> Release:
+def create_release(
+    image: Image, recipe: str, identifiers: SeriesIdentifiers, more: Known = ()
+) -> tuple[Release, WayBack | None]:
     """De-identify the original of `image` by `recipe` into the release folder; the row is not saved yet.
+
+    What leads back is returned with it, for the vault: nothing, where there is no vault or the original is passed on.
 
     Raises
     ------
@@ -67,7 +71,7 @@ def create_release(image: Image, recipe: str, identifiers: SeriesIdentifiers, mo
     target.parent.mkdir(exist_ok=True, mode=0o700)
     try:
         put_in = Identifiers(identifiers.values, identifiers.date_shift_days)
-        released = engine.file(unchanged_original(image), partial, put_in, more=more)
+        released = engine.file(unchanged_original(image), partial, put_in, more=more, way_back=settings.SENDIT_VAULT)
         unchanged_original(image)  # nor was it written to while it was read
     except Refused as refused:
         partial.unlink(missing_ok=True)
@@ -81,7 +85,7 @@ def create_release(image: Image, recipe: str, identifiers: SeriesIdentifiers, mo
     reach("deidentify:written")
     os.rename(partial, target)
     reach("deidentify:renamed")
-    return Release(
+    row = Release(
         image=image,
         recipe=recipe,
         recipe_hash=released.recipe_hash,
@@ -98,6 +102,7 @@ def create_release(image: Image, recipe: str, identifiers: SeriesIdentifiers, mo
         report={"actions": released.actions, "pixels": released.pixels, "methods": released.methods},
         at=timezone.now(),
     )
+    return row, released.way_back
 
 
 def open_release(release: Release, delivery_id: int) -> OpenRelease:

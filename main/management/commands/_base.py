@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import sys
 from typing import Any
 
@@ -14,6 +16,14 @@ from main.models import Destination
 
 # 0 all well; 1 something a person must look at; 2 settings or usage; 3 not finished in time.
 LOOK, UNFINISHED = 1, 3
+
+
+def system_user() -> str:
+    """The operating system's user behind this process, whatever its environment says."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
 
 
 class NodeCommand(BaseCommand):
