@@ -13,21 +13,23 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from main import crosswalk
 from main.claims import ANEW, claim
 from main.errors import Permanent
 from main.history import record
-from main.models import PatientNumber, Series, VaultEntry
+from main.models import PatientNumber, Pseudonym, Series, VaultEntry
 from main.pipeline.cleanup import remove_proven
 from main.pipeline.next_stage import stage_of
 
 
 @dataclass(frozen=True)
 class Forgotten:
-    """What was destroyed: entries of the vault, and series that were still here with their originals and rows."""
+    """What was destroyed: entries of the vault, series that were still here, and to whom pseudonyms were given."""
 
     entries: int
     images: int
     series: int
+    pseudonyms: int
 
 
 def forget(pseudonym: str, reason: str, actor: str) -> Forgotten:
@@ -58,16 +60,18 @@ def forget(pseudonym: str, reason: str, actor: str) -> Forgotten:
         for number in PatientNumber.objects.filter(key_index__in=subjects):
             number.key_index = f"forgotten-{secrets.token_hex(24)}"  # the number is not given again
             number.save(update_fields=["key_index"])
+        names = crosswalk.forget(pseudonym, subjects)
         sentence = f"{pseudonym} is forgotten: {len(here)} series that were here, {count} entries of the vault."
         record("forget", actor=actor, count=images, sentence=f"{sentence} Reason: {reason}")
-    return Forgotten(count, images, len(here))
+    return Forgotten(count, images, len(here), names)
 
 
 def _subjects(pseudonym: str) -> Collection[str]:
     """Return the blind indexes of who has a pseudonym."""
     kept = VaultEntry.objects.filter(patient_id=pseudonym).values_list("subject_index", flat=True)
     here = Series.objects.filter(identifiers__patient_id=pseudonym).values_list("study__subject__key_index", flat=True)
-    return {*kept, *here}
+    known = Pseudonym.objects.filter(pseudonym=pseudonym).values_list("subject_index", flat=True)
+    return {*kept, *here, *known}
 
 
 def _remove(series: Series) -> None:

@@ -46,9 +46,18 @@ class Answer:
 
 
 class Provider(ABC):
-    """One way to get identifiers."""
+    """One way to get identifiers.
+
+    `is_computed` says whether a pseudonym is computed from the patient alone, so that it can be nobody else's.
+    """
 
     name: str
+    is_computed = False
+
+    @classmethod
+    def same_id(cls, patient_id: str) -> str:
+        """`patient_id` as the provider takes it: ids that are equal so are one patient's."""
+        return patient_id
 
     @abstractmethod
     def identify_many(self, requests: Sequence[Request]) -> list[Answer | Quarantine]:
@@ -88,10 +97,15 @@ def unfit(keyword: str, pseudonym: str) -> str:
     return ""
 
 
-def provider(name: str | None = None) -> Provider:
-    """The provider called `name`, by default the configured one."""
+def provider_class(name: str | None = None) -> type[Provider]:
+    """The class of the provider called `name`, by default of the configured one."""
     chosen = name or settings.SENDIT_IDENTIFIERS
     if chosen == "auto":
         chosen = "dasher" if settings.DEIDENTIFY_RESTFUL else "keyed"
-    found: Provider = import_module(f"main.identifiers.{chosen}").Provider()
+    found: type[Provider] = import_module(f"main.identifiers.{chosen}").Provider
     return found
+
+
+def provider(name: str | None = None) -> Provider:
+    """The provider called `name`, by default the configured one."""
+    return provider_class(name)()

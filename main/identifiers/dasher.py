@@ -25,6 +25,11 @@ class Provider(identifiers.Provider):
 
     name = "dasher"
 
+    @classmethod
+    def same_id(cls, patient_id: str) -> str:
+        """Without hyphens: DASHER does not know them."""
+        return patient_id.replace("-", "")
+
     def __init__(self) -> None:
         if settings.STANFORD_CLIENT_SECRETS is None:
             raise Transient(

@@ -16,6 +16,7 @@ class Provider(identifiers.Provider):
     """
 
     name = "keyed"
+    is_computed = True
 
     def identify_many(self, requests: Sequence[Request]) -> list[Answer | Quarantine]:
         """The pseudonyms of each patient and study."""

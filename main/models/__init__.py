@@ -6,6 +6,7 @@ Rows only. Statuses are written by `main/states.py`, patient values go in and ou
 from main.models.arrival import Batch, FileOutcome
 from main.models.commitment import Commitment
 from main.models.commitment_requests import CommitmentRequest, PassedImage
+from main.models.crosswalk import Pseudonym
 from main.models.delivery import Delivery, Destination, Release
 from main.models.history import Event, Heartbeat, KeyRecord, LedgerEntry
 from main.models.imaging import Image, Series, SeriesIdentifiers, Study, Subject
@@ -28,6 +29,7 @@ __all__ = [
     "Node",
     "PassedImage",
     "PatientNumber",
+    "Pseudonym",
     "ReceiverProcess",
     "Refusal",
     "Release",

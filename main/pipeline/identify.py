@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Min
 from django.utils import timezone
@@ -17,12 +18,12 @@ from deidentify.dictionary import keyword_of, vr_of
 from deidentify.errors import Refused
 from deidentify.gate import read_structure, text
 from deidentify.known import KNOWN
-from main import identity, states
+from main import crosswalk, identity, states
 from main.claims import Claim, locked
 from main.errors import Quarantine
 from main.failpoints import reach
 from main.identifiers import Answer, Request, provider
-from main.models import Image, Series, SeriesIdentifiers, Study
+from main.models import Image, Series, SeriesIdentifiers, Study, Subject
 from main.models.imaging import Status
 from main.pipeline.completion import let_wait
 from main.pipeline.next_stage import let_go
@@ -60,7 +61,8 @@ _TRIES = 5
 def identify(held: Claim[Series]) -> None:
     """Get the identifiers of the claimed series and let them go to de-identification.
 
-    Series whose study the provider refuses, or of which no original can be read, are quarantined.
+    Series whose study the provider refuses, whose pseudonym the crosswalk refuses, or of which no original can be read,
+    are quarantined.
 
     Raises
     ------
@@ -72,10 +74,14 @@ def identify(held: Claim[Series]) -> None:
     if not held.rows:
         return
     answers = _answers(held.rows)
+    names = {study: crosswalk.name_of(*one) for study, one in answers.items() if isinstance(one, tuple)}
     reach("identify:answered")
     with transaction.atomic():
+        if names:
+            locked(Subject.objects.filter(pk__in=Study.objects.filter(pk__in=names).values("subject")).only("pk"))
         locked(Study.objects.filter(pk__in={series.study_id for series in held.rows}).only("pk"))
         held.hold()
+        answers = {**answers, **crosswalk.enter(settings.SENDIT_PROJECT, names)}
         waiting = Image.objects.filter(status=Status.NEW)
         if identified := _keep(held.rows, answers):
             states.move(identified, waiting, Status.PROCESSING)

@@ -6,15 +6,26 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Literal
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from main import bells, states
+from main import bells, crosswalk, states
 from main.claims import ANEW, locked
 from main.errors import Permanent
 from main.history import record
-from main.models import Batch, CommitmentRequest, Delivery, Destination, FileOutcome, Image, Series, SeriesIdentifiers
+from main.models import (
+    Batch,
+    CommitmentRequest,
+    Delivery,
+    Destination,
+    FileOutcome,
+    Image,
+    Series,
+    SeriesIdentifiers,
+    Subject,
+)
 from main.models.imaging import Status
 from main.overview import blocked
 from main.pipeline.cleanup import lock_parents, remove_series
@@ -47,6 +58,7 @@ def replay(series: Series, start: From, actor: str) -> int:
             SeriesIdentifiers.objects.filter(
                 series__study=row.study_id
             ).delete()  # one answer for a study: all ask anew
+            crosswalk.retire(settings.SENDIT_PROJECT, Subject.objects.get(studies=row.study_id))
         moved = states.move(row, images, to, actor=actor, replay=True)
         Delivery.objects.filter(series=row, release__image__status=to).update(
             state=Delivery.State.PENDING,

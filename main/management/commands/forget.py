@@ -40,4 +40,4 @@ class Command(NodeCommand):
             raise CommandError(error.sentence, returncode=LOOK) from None
         line = f"{done.entries} entries of the vault for {done.images} images, and {done.series} series are gone."
         self.show(options, asdict(done), [line])
-        self.end(0 if done.entries or done.series else LOOK)
+        self.end(0 if done.entries or done.series or done.pseudonyms else LOOK)
