@@ -27,6 +27,7 @@ from deidentify.identifiers import Identifiers
 from deidentify.recipe import Recipe
 from deidentify.release import NO_DICOMDIR, Maker, Release
 from deidentify.source import Source, opened
+from deidentify.validity import Validity
 from deidentify.walk import Limits
 from deidentify.way_back import WayBack
 
@@ -64,6 +65,8 @@ class Released:
         Of the source; it differs when pixels were cleaned that could not be written back as they were.
     way_back : WayBack or None
         What leads back to the source, if it was asked for. It holds original values.
+    validity : dict, optional
+        What `deidentify.validity.difference` found, where it was asked; the engine does not ask.
     """
 
     sop_class_uid: str
@@ -82,6 +85,7 @@ class Released:
     methods: list[str] = field(default_factory=list)
     source_transfer_syntax_uid: str = ""
     way_back: WayBack | None = field(default=None, repr=False)
+    validity: Validity | None = None
 
 
 class Deidentifier:

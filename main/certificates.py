@@ -93,6 +93,7 @@ def _released(series: Collection[int], recipe: str) -> Iterator[Released]:
             actions=one.report["actions"],
             pixels=one.report["pixels"],
             methods=one.report.get("methods", []),
+            validity=one.report.get("validity"),
         )
 
 

@@ -255,6 +255,13 @@ SETTINGS: tuple[Setting, ...] = (
         "SENDIT_RECIPE", TEXT, "basic", "Recipe of destinations that name none: a shipped name or a file.", _RECIPE
     ),
     Setting(
+        "SENDIT_VALIDITY",
+        BOOLEAN,
+        False,
+        "yes: certificates say which errors dciodvfy (package dicom3tools) finds in releases and not in originals.",
+        _RECIPE,
+    ),
+    Setting(
         "SENDIT_OUTBOX", PATH, None, "Folder destination; default: outbox in the data folder, if no other.", _OUTPUT
     ),
     Setting("SENDIT_DESTINATIONS", PATH, None, "TOML file with more destinations.", _OUTPUT),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,6 +67,10 @@ if DICOM_FOLDER not in [folder.path for folder in WATCH_FOLDERS]:
     WATCH_FOLDERS.append(WatchFolder(DICOM_FOLDER))
 if _v["DICOM_HIGH_BYTES"] < _v["DICOM_LOW_BYTES"]:
     raise ImproperlyConfigured("DICOM_HIGH_BYTES must not be less than DICOM_LOW_BYTES.")
+if _v["SENDIT_VALIDITY"] and not shutil.which("dciodvfy"):
+    raise ImproperlyConfigured(
+        "SENDIT_VALIDITY=yes needs the program dciodvfy, which is not there: install the Debian package dicom3tools."
+    )
 if _v["DICOM_TLS_PORT"] and not (_v["DICOM_TLS_CERTIFICATE"] and _v["DICOM_TLS_KEY"]):
     raise ImproperlyConfigured("DICOM_TLS_PORT needs DICOM_TLS_CERTIFICATE and DICOM_TLS_KEY.")
 if _v["DICOM_TLS_PORT"] and _v["DICOM_TLS_PORT"] == _v["DICOM_PORT"]:

@@ -18,11 +18,12 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from deidentify.certificate import signing
-from deidentify.certificate.page import page
+from deidentify.certificate.page import NOT_MEASURED, page
 from deidentify.certificate.signing import public_key, signing_key
 from deidentify.engine import Released
 from deidentify.marks import BASIC_PROFILE, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION, METHODS
 from deidentify.recipe import Recipe
+from deidentify.validity import PROGRAM
 
 __all__ = ["Certificate", "Verification", "public_key", "signing_key", "verify"]
 
@@ -58,7 +59,6 @@ class Certificate:
         recipe: Recipe,
         *,
         not_released: Mapping[str, int] | None = None,
-        validity: Mapping[str, int] | None = None,
     ) -> Certificate:
         """Certify the outputs of one study.
 
@@ -70,8 +70,6 @@ class Certificate:
             What they were made with.
         not_released : mapping of str to int, optional
             How many images of the study were not released, by reason code.
-        validity : mapping of str to int, optional
-            Where it was measured: how many errors of a validator the outputs have that the sources had not, by kind.
 
         Raises
         ------
@@ -109,7 +107,7 @@ class Certificate:
                 "pixels": dict(sorted(Counter(one.pixels for one in images).items())),
                 "elements_by_rule": dict(sorted(rules.items())),
                 "not_released": dict(sorted((not_released or {}).items())),
-                "new_validity_errors": None if validity is None else dict(sorted(validity.items())),
+                "validity": _validity(images),
                 "outputs": [
                     {
                         "sop_instance_uid": one.sop_instance_uid,
@@ -226,6 +224,24 @@ def verify(certificate: Certificate, files: Iterable[Path], expected_key: str = 
     signed = certificate.is_signed and expected_key in ("", certificate.public_key)
     missing = sorted(uid for sha256, uid in wanted.items() if sha256 not in found)
     return Verification(signed, len(found), tuple(missing), tuple(others))
+
+
+def _validity(images: list[Released]) -> dict[str, Any] | str:
+    """Return what the measured outputs have gained and lost in errors, by kind."""
+    measured = [one.validity for one in images if one.validity]
+    if not measured:
+        return NOT_MEASURED
+    gained, lost = Counter[str](), Counter[str]()
+    for one in measured:
+        gained.update(one["gained"])
+        lost.update(one["lost"])
+    return {
+        "measured_by": PROGRAM,
+        "outputs_measured": len(measured),
+        "outputs_not_measured": len(images) - len(measured),
+        "errors_gained": dict(sorted(gained.items())),
+        "errors_lost": dict(sorted(lost.items())),
+    }
 
 
 def _signed_bytes(content: Mapping[str, Any], signed_at: str, public: str) -> bytes:

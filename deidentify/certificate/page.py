@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
+NOT_MEASURED = "not measured"
+
 _STYLE = """
 :root { color-scheme: light dark; --line: #8886; --quiet: #777; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
@@ -36,6 +38,7 @@ _PAGE = """<!DOCTYPE html>
 {checks}
 <h2>Pixels</h2>
 {pixels}
+{validity}
 <h2>Elements by rule</h2>
 {rules}
 {left_out}
@@ -71,9 +74,13 @@ def page(content: Mapping[str, Any], signed_at: str, public_key: str) -> str:
             ]
         ),
         checks=_table(
-            [*((escape(name), escape(said)) for name, said in content["checks"].items()), _validity(content)]
+            [
+                *((escape(name), escape(said)) for name, said in content["checks"].items()),
+                ("validity", _validity(content["validity"])),
+            ]
         ),
         pixels=_counts(content["pixels"]),
+        validity=_errors(content["validity"]),
         rules=_counts(content["elements_by_rule"]),
         left_out=f"<h2>Images of the study that were not released</h2>\n{left_out}" if content["not_released"] else "",
         outputs=_table(
@@ -86,11 +93,26 @@ def page(content: Mapping[str, Any], signed_at: str, public_key: str) -> str:
     )
 
 
-def _validity(content: Mapping[str, Any]) -> tuple[str, str]:
-    found = content["new_validity_errors"]
-    if found is None:
-        return "validity", "not measured"
-    return "validity", escape(", ".join(f"{kind}: {count}" for kind, count in found.items())) or "passed: no new error"
+def _validity(found: Mapping[str, Any] | str) -> str:
+    if isinstance(found, str):
+        return escape(found)
+    gained = sum(found["errors_gained"].values())
+    said = f"{gained:,} errors that the sources had not" if gained else "passed: no error that the sources had not"
+    left_out = found["outputs_not_measured"]
+    return (
+        f"{said}, by {escape(found['measured_by'])} on {found['outputs_measured']:,} of the outputs"
+        f"{f'; {NOT_MEASURED} on {left_out:,}' if left_out else ''}"
+    )
+
+
+def _errors(found: Mapping[str, Any] | str) -> str:
+    if isinstance(found, str):
+        return ""
+    titles = {
+        "errors_gained": "Errors of validity that were gained",
+        "errors_lost": "Errors of validity that were lost",
+    }
+    return "\n".join(f"<h2>{title}</h2>\n{_counts(found[name])}" for name, title in titles.items() if found[name])
 
 
 def _code(text: str) -> str:

@@ -49,6 +49,9 @@ def _run(parser: argparse.ArgumentParser) -> None:
     _key(parser, required=True)
     parser.add_argument("--mapping", type=Path, metavar="CSV", help="write id_old,id_new of patients and UIDs: secret")
     parser.add_argument("--report", type=Path, metavar="JSON", help="write what became of each file: names input files")
+    parser.add_argument(
+        "--validity", action="store_true", help="put into certificates which errors dciodvfy finds in outputs only"
+    )
     parser.add_argument("--workers", type=_count, default=os.cpu_count() or 1, metavar="N", help="processes")
     parser.add_argument(
         "--without-id",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +20,7 @@ from deidentify.facts import Events, Facts
 from deidentify.identifiers import Identifiers
 from deidentify.part10 import dataset_walk, read_head
 from deidentify.source import opened
+from deidentify.validity import difference
 
 _CHARACTER_SET = TAGS["SpecificCharacterSet"]
 _WANTED = (
@@ -107,7 +108,10 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """De-identify a file into `target`, unless `existing` is an output with the hash `sha256` (then nothing is done)."""
+    """De-identify a file into `target`, unless `existing` is an output with the hash `sha256` (then nothing is done).
+
+    With `validity`, the output is compared with its source by `deidentify.validity`.
+    """
 
     number: int
     source: str = field(repr=False)
@@ -116,6 +120,7 @@ class Release:
     more: tuple[tuple[str, str], ...] = field(repr=False)
     existing: str = ""
     sha256: str = ""
+    validity: bool = False
 
     def do(self, engine: Deidentifier) -> Made | None:
         """See `Job`."""
@@ -130,6 +135,8 @@ class Release:
             if error.filename == self.source or error.errno in (errno.EIO, errno.ESTALE):
                 raise Refused("unreadable", f"The file cannot be read: {error.strerror}.") from None
             raise
+        if self.validity:
+            released = replace(released, validity=difference(self.source, self.target))
         return Made(released, mapping)
 
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from deidentify import validity
 from deidentify.certificate import Certificate, signing_key
 from deidentify.cli.errors import Unusable
 from deidentify.cli.files import QUARANTINED, Due, Files
@@ -56,6 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise Refused(
             "bad-recipe", f"Recipe {recipe.name!r} changes nothing; this command only writes what is changed."
         )
+    if arguments.validity and not validity.is_there():
+        raise Unusable(f"--validity: {validity.MISSING}, or leave the option out.")
     pseudonyms = Pseudonyms(read_key(arguments.key_file), arguments.project)
     return _Run(arguments, recipe, pseudonyms).go()
 
@@ -75,6 +78,8 @@ class _Run:
     def go(self) -> int:
         beside = [path for path in (self.mapping, self.report, self.arguments.key_file) if path]
         self.tree = is_tree(self.source, self.target, beside)
+        if self.arguments.validity and not self.tree:
+            raise Unusable("--validity is for certificates, and a single file has none: name folders.")
         folder = self.target if self.tree else self.target.parent
         self.ledger = Ledger(folder if self.tree else None, self.engine, self.key)
         if self.mapping:
@@ -137,9 +142,14 @@ class _Run:
         fingerprint = self.ledger.fingerprint(due, identifiers, more)
         self.due[due.number] = due, fingerprint
         target = os.fspath(self.unfinished / str(due.number))
-        job = Release(due.number, os.path.join(root, os.fsdecode(due.path)), target, identifiers, more)
+        measured = self.arguments.validity
+        job = Release(
+            due.number, os.path.join(root, os.fsdecode(due.path)), target, identifiers, more, validity=measured
+        )
         before = self.ledger.get(fingerprint)
         if before is None or (self.mapping and before.mapped != self.is_mapped):
+            return job
+        if measured and before.released.validity is None:
             return job
         return replace(job, existing=os.fspath(self.target / before.output), sha256=before.released.sha256)
 

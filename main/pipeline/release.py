@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from deidentify import Deidentifier, Identifiers, Recipe, WayBack
 from deidentify.errors import Refused
+from deidentify.validity import Validity, difference
 from main import identity
 from main.errors import Excluded, Quarantine
 from main.failpoints import reach
@@ -69,9 +70,13 @@ def create_release(
     target = settings.RELEASES_DIR / file_name
     partial = target.with_suffix(f".{uuid.uuid4().hex[:8]}.part")
     target.parent.mkdir(exist_ok=True, mode=0o700)
+    validity: Validity | None = None
     try:
         put_in = Identifiers(identifiers.values, identifiers.date_shift_days)
-        released = engine.file(unchanged_original(image), partial, put_in, more=more, way_back=settings.SENDIT_VAULT)
+        original = unchanged_original(image)
+        released = engine.file(original, partial, put_in, more=more, way_back=settings.SENDIT_VAULT)
+        if settings.SENDIT_VALIDITY:
+            validity = difference(original, partial)
         unchanged_original(image)  # nor was it written to while it was read
     except Refused as refused:
         partial.unlink(missing_ok=True)
@@ -99,7 +104,12 @@ def create_release(
         size=released.size,
         sha256=released.sha256,
         file_name=file_name,
-        report={"actions": released.actions, "pixels": released.pixels, "methods": released.methods},
+        report={
+            "actions": released.actions,
+            "pixels": released.pixels,
+            "methods": released.methods,
+            **({} if validity is None else {"validity": validity}),
+        },
         at=timezone.now(),
     )
     return row, released.way_back

@@ -51,7 +51,7 @@ def test_it_says_what_was_done(certificate: Certificate, released: list[Released
     assert sum(content["pixels"].values()) == 3
     assert content["not_released"] == {"truncated": 1}
     assert {output["sha256"] for output in content["outputs"]} == {one.sha256 for one in released}
-    assert content["new_validity_errors"] is None
+    assert content["validity"] == "not measured"
 
 
 def test_it_claims_only_what_every_output_claims(released: list[Released]) -> None:

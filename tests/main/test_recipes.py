@@ -14,6 +14,7 @@ from django.utils import timezone
 from pydicom import Dataset, dcmread
 from pydicom.uid import generate_uid
 
+from deidentify import validity
 from deidentify.certificate import Certificate, verify
 from main import certificates, work
 from main.models import Destination, Image, Release, Series, SeriesIdentifiers
@@ -110,6 +111,27 @@ def test_every_study_has_a_certificate_that_holds_and_has_no_value(node: Node, c
         assert ct.StudyInstanceUID not in text
     node.out()[0].write_bytes(b"another")
     assert not verify(certificate, node.out()).holds
+
+
+@pytest.mark.skipif(not validity.is_there(), reason="dciodvfy (package dicom3tools) is not installed")
+@pytest.mark.parametrize("switched_on", [False, True])
+def test_a_certificate_says_how_valid_its_outputs_are_where_that_is_measured(
+    switched_on: bool, node: Node, ct: Dataset, tmp_path: Path, settings: Any
+) -> None:
+    settings.SENDIT_VALIDITY = switched_on
+    text = "name: v\nprofile: basic\noverrides: {RescaleSlope: remove}\n"
+    Destination.objects.update(recipe=recipe(tmp_path, text))
+    ct.PatientSex = "QZVORIN"
+    node.drop("d", lambda folder: two_series(ct, folder))
+    (certificate,) = certificates.of_study(Series.objects.all()[0])
+    assert "QZVORIN" not in certificate.json() + certificate.html()
+    if not switched_on:
+        assert certificate.content["validity"] == "not measured"
+        return
+    found = certificate.content["validity"]
+    assert (found["outputs_measured"], found["outputs_not_measured"]) == (2, 0)
+    assert found["errors_gained"] == {"Missing attribute for Type 1 Required: RescaleSlope": 2}
+    assert found["errors_lost"]["Unrecognized enumerated value: PatientSex"] == 2
 
 
 def test_cleaning_up_leaves_the_certificate(node: Node, ct: Dataset, settings: Any) -> None:

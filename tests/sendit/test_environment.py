@@ -96,6 +96,16 @@ def test_a_misspelt_setting_stops_every_command_with_a_sentence(tmp_path: Path) 
     assert "Traceback" not in ended.stderr
 
 
+def test_measuring_validity_without_the_program_for_it_stops_every_command(tmp_path: Path) -> None:
+    environment = {"SENDIT_DATA_DIR": str(tmp_path), "SENDIT_VALIDITY": "yes", "PATH": str(tmp_path)}
+    ended = subprocess.run(
+        [sys.executable, str(ROOT / "manage.py"), "status"], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode == 2
+    assert "dicom3tools" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 def test_every_name_is_there_once() -> None:
     names = [name for setting in SETTINGS for name in (setting.name, *setting.aliases)]
     assert len(names) == len(set(names))
