@@ -76,6 +76,7 @@ _PLACE_PARTS = re.compile(r"[,;^\r\n]+")
 _DATE_VALUE = re.compile(r"(\d{4})\.?(\d\d)\.?(\d\d)")
 _SHORTEST_TELEPHONE = 7
 _SHORTEST_NUMBER = 3
+_SHORTEST_WITHOUT_ZEROS = 4
 _SHORT_DATE = 8
 _NO_BIRTH_DATES = frozenset({date(1900, 1, 1), date(1, 1, 1), date(1970, 1, 1)})  # written where nothing is known
 
@@ -259,6 +260,11 @@ def _runs(kind: int, value: str) -> Iterator[str]:
             yield from orders(parts)
             yield from (word for word in WORDS.findall(group) if kind == PATIENT_NAME)
     elif kind == IDENTIFIER:
-        yield "".join(char for char in value if char.isdecimal())
+        digits = "".join(char for char in value if char.isdecimal())
+        yield digits
+        if len(digits.lstrip("0")) >= _SHORTEST_WITHOUT_ZEROS:
+            yield digits.lstrip("0")
+        if len(digits) > _SHORTEST_TELEPHONE:  # without the codes of country and area
+            yield digits[-_SHORTEST_TELEPHONE:]
     elif kind == PLACE:
         yield from (part for part in _PLACE_PARTS.split(value) if not _is_ordinary(part))

@@ -25,6 +25,9 @@ _CAPITALS_TITLE = re.compile(r"\.|\s*$")
 _REMEMBERED, _LONGEST_REMEMBERED = 1 << 15, 1 << 12
 _MOST_AFTER_TITLE = 4
 _SHORTEST_KNOWN = 4
+_FEWEST_SPELLED = 4
+_LONGEST_GROUP = 4
+_APOSTROPHES = ("'", "’", "ʼ", "`", "´")
 
 
 class TextCleaner:
@@ -88,6 +91,8 @@ class TextCleaner:
                     and not _hides_known(token, known)
                 )
         _drop_named(tokens, text)
+        _drop_spelled(tokens, text)
+        _drop_streets(tokens, text)
         _drop_labelled(tokens, text)
         _drop_numbers_joined_to_dropped(tokens, text)
         _drop_initials(tokens, text)
@@ -188,11 +193,16 @@ def _drop_named(tokens: list[Token], text: str) -> None:
             token.word in vocabulary.TITLES_UNLESS_CAPITALS and (token.text[1:].islower() or after.startswith("."))
         )
         label = token.word in vocabulary.NAME_LABELS
+        start = position + 1
+        between = vocabulary.TITLE_PARTS if title else vocabulary.LABEL_PARTS
+        while (title or label) and start < len(tokens) and tokens[start].word in between:
+            tokens[start].kept = False
+            start += 1
         if title or (label and ":" in after):
             token.kept = False
-            _drop_name(tokens, position + 1, text, first=True)
+            _drop_name(tokens, start, text, first=True)
         elif label:
-            _drop_name(tokens, position + 1, text, first=False)
+            _drop_name(tokens, start, text, first=False)
         elif token.word in vocabulary.DEGREES and token.text[0].isupper():
             before = position - 1
             while before >= 0 and position - before <= _MOST_AFTER_TITLE and _may_be_name(tokens[before]):
@@ -220,6 +230,35 @@ def _may_be_name(token: Token) -> bool:
     return not token.kept or len(token.text) == 1 or token.word in vocabulary.names() | vocabulary.PARTICLES
 
 
+def _drop_spelled(tokens: list[Token], text: str) -> None:
+    """Drop words that are spelled letter by letter: ``B R O W N``, ``B-R-O-W-N``."""
+    run: list[Token] = []
+    for token in [*tokens, None]:
+        if token and len(token.text) == 1 and token.text.isalpha() and (not run or token.start - run[-1].end == 1):
+            run.append(token)
+            continue
+        if len(run) >= _FEWEST_SPELLED:
+            for letter in run:
+                letter.kept = False
+        run = [token] if token and len(token.text) == 1 and token.text.isalpha() else []
+
+
+def _drop_streets(tokens: list[Token], text: str) -> None:
+    """Drop a street with its name and number: ``12 Main Street``, ``Uferstr. 5``."""
+    for position, token in enumerate(tokens):
+        first = position
+        if token.word in vocabulary.STREETS:
+            first -= bool(position) and tokens[position - 1].text.isalpha()
+        elif token.kept or not token.word.endswith(vocabulary.STREET_ENDS):
+            continue
+        for part in tokens[first : position + 1]:
+            part.kept = False
+        for number in (*tokens[max(first - 1, 0) : first], *tokens[position + 1 : position + 2]):
+            gap = text[number.end : tokens[first].start] + text[token.end : number.start]
+            if number.has_digits and not number.fixed and not number.measured and not gap.strip(" .,"):
+                number.kept = False
+
+
 def _drop_labelled(tokens: list[Token], text: str) -> None:
     """Drop the number or code that a label of identities leads to, however short it is."""
     for position, token in enumerate(tokens[:-1]):
@@ -231,6 +270,15 @@ def _drop_labelled(tokens: list[Token], text: str) -> None:
         while end < len(tokens) and _JOINED.fullmatch(text, tokens[end - 1].end, tokens[end].start):
             if tokens[end].kept and tokens[end].text.isalpha() and len(tokens[end].text) > 1:
                 break
+            end += 1
+        while (
+            end < len(tokens)
+            and all(
+                part.text.isdecimal() and 1 < len(part.text) <= _LONGEST_GROUP for part in tokens[end - 1 : end + 1]
+            )
+            and text[tokens[end - 1].end : tokens[end].start] == " "
+            and not tokens[end].measured
+        ):
             end += 1
         group = tokens[position + 1 : end]
         if any(part.has_digits and not part.fixed for part in group):
@@ -258,18 +306,23 @@ def _drop_numbers_joined_to_dropped(tokens: list[Token], text: str) -> None:
 
 
 def _drop_initials(tokens: list[Token], text: str) -> None:
-    """Drop single letters that belong to a dropped word: ``J. Zylphrik``."""
+    """Drop single letters that belong to a dropped word: ``J. Zylphrik``, ``O'Zylphrik``, ``Zylphrik's``."""
     for position in range(len(tokens) - 2, -1, -1):
         token, following = tokens[position], tokens[position + 1]
+        between = text[token.end : following.start].strip(" ")
         if (
-            token.kept
-            and len(token.text) == 1
-            and token.text.isalpha()
+            _is_letter(token)
             and not following.kept
             and following.text.isalpha()
-            and text[token.end : following.start].strip(" ") in ("", ".")
+            and between in ("", ".", *_APOSTROPHES)
         ):
             token.kept = False
+        elif _is_letter(following) and not token.kept and token.text.isalpha() and between in _APOSTROPHES:
+            following.kept = False
+
+
+def _is_letter(token: Token) -> bool:
+    return token.kept and len(token.text) == 1 and token.text.isalpha()
 
 
 def _drop_glue(tokens: list[Token]) -> None:

@@ -78,8 +78,12 @@ NAME_LABELS = _of(
     "médecin medico médico arts operator op tech technologist technician mtra mta radiologist radiologe radiologue "
     "radiólogo reader reporter author requestor requester consultant attending resident nurse attn attention cc signed "
     "signature dictated read performed reported reviewed approved verified interpreted transcribed requested ordered by "
-    "von par por da door durch contact kontakt mother father mutter vater spouse guardian next kin subject"
+    "von par por da door durch contact kontakt mother father mutter vater spouse guardian next kin subject wife husband son "
+    "daughter brother sister ehefrau ehemann sohn tochter"
 )
+# Between a title or a label and the name.
+TITLE_PARTS = _of("med rer nat phil habil dent univ vet ing")
+LABEL_PARTS = _of("of is was")
 # Before a number or a place that tells who or where, with or without a colon.
 LABELS = _of(
     "mrn id ids pid patid patientid patnr pat pnr acc accession accno accnr acct account ssn nhs nhsno hn mr# ipp nip nir "
@@ -87,7 +91,8 @@ LABELS = _of(
     "aufnahmenr order orderno auftrag auftragsnr auftragsnummer request room rm zimmer bed bett ward station stn dept "
     "tel telephone telefon téléphone teléfono phone ph fon mobil handy cell fax ext mail email dob dod born geb geboren "
     "geburtsdatum né née nacido nato geboortedatum nr no num number nummer numéro número dossier episode visit "
-    "encounter csn fin hospital clinic klinik hôpital ospedale zip plz postcode barcode chart record file badge license lic"
+    "encounter csn fin hospital clinic klinik hôpital ospedale zip plz postcode barcode chart record file badge license lic "
+    "patient patientin subject subj proband volunteer participant"
 )
 # Behind a name these are rather what was examined, although somebody may be called so.
 EXAMINED = _of(
@@ -107,4 +112,7 @@ INSTITUTIONS = _of(
     "institute institut foundation trust st saint san santa street str strasse straße avenue ave road rd lane square "
     "hôpital clinique centro ospedale clínica ziekenhuis department dept abteilung service praxisklinik county city"
 )
+# Behind the name of a street, or at its end.
+STREETS = _of("street str strasse straße straat avenue ave road rd boulevard blvd")
+STREET_ENDS = ("str", "strasse", "straat", "gasse", "weg", "allee", "platz")
 PARTICLES = _of("von van de der den ter ten del della di da dos du la le el al bin ibn ben st saint zu zum y e")

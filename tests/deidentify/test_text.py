@@ -53,6 +53,7 @@ def cleaned(text: str, **values: str) -> str:
     "11 ml Omniscan",
     "JPEG 2000 irreversible (lossy)",
     "45 y male",
+    "3 mm L R", "A/P 2 mm", "SLAB 12 3 mm",
 ])  # fmt: skip
 def test_what_describes_the_examination_stays_as_it_is(text: str) -> None:
     assert CLEANER.cleaned(text, NOBODY) == text
@@ -92,7 +93,11 @@ def test_the_rest_of_a_text_is_tidy(text: str, left: str) -> None:
     "Zylphrik", "ZYLPHRIK^QORBA", "Prof. Hand", "Dr Young", "Dr. A. Long", "Frau Kurz", "Herr Prof. Dr. Groß",
     "by J. Hand", "Young, MD", "Patient: Hand Chest", "Ref: Long", "Physician: White", "read by Black",
     "Σπύρος", "Иванов", "山田太郎", "김희중", "محمد", "יעקב",
-    "Springfield", "St. Zylphrik Hospital",
+    "Springfield", "St. Zylphrik Hospital", "St. Zylphrik's Hospital",
+    "O'Zylphrik", "O’ZYLPHRIK", "D'Zylphrik", "Zylphrik's", "van der Zylphrik", "Zylphrik-Qorba", "Dr. med. Hand",
+    "wife of Stern",
+    "B R O W N", "B-r-o-w-n", "S.T.E.R.N.", "MRN 12 34 56", "patient 12", "Subject 0017", "proband: 7",
+    "12 Main Street", "12 Zylphrik Road", "Zylphrikstr. 12", "Zylphrik Str. 12", "Zylphrikweg 3",
 ])  # fmt: skip
 def test_what_could_tell_somebody_goes(planted: str) -> None:
     assert CLEANER.cleaned(planted, NOBODY) == ""
@@ -151,6 +156,8 @@ def test_the_patients_own_name_goes_even_when_it_is_a_word_of_descriptors(name: 
     ("A1", "CT A1", "CT A1"),
     ("HEAD7", "CT HEAD7", "CT"),
     ("120", "120kV", "120kV"),
+    ("0047110", "CT 47-110 47110", "CT"),
+    ("+49 531 3911234", "CT 391 1234", "CT"),
 ])  # fmt: skip
 def test_known_numbers_go_and_short_ones_are_no_secret(identifier: str, text: str, left: str) -> None:
     assert cleaned(text, PatientID=identifier) == left
