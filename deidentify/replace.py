@@ -73,7 +73,7 @@ class Replacer:
         if step.do == UNFIT:
             return self.nothing(frame, tag, step, rule)
         if frame.dummy and action in _STAYING:
-            kept = inside_dummy(step.vr, source.read(value, length)) if length <= INLINE else None
+            kept = self._inside_dummy(source.read(value, length), frame, step) if length <= INLINE else None
             return None if kept is None else write(tag, step.written, kept)
         if action == EMPTY:
             return write(tag, step.written, b"")
@@ -100,6 +100,14 @@ class Replacer:
         if new is None or (not new and raw.strip(b"\0 ")):
             return self.nothing(frame, tag, step, rule)
         return write(tag, step.written, new)
+
+    def _inside_dummy(self, raw: bytes, frame: Frame, step: Step) -> bytes | None:
+        """Return what stays of a value inside a sequence that is replaced: of what would stay outside of one, even less."""
+        if step.vr not in TEXT and step.form and not step.form(raw, 0):
+            return None
+        if step.vr == "CS" and raw.strip(b"\0 "):
+            raw = self._values.cleaned(raw, frame.character_set, "CS", technical=True) or dummy(0, "CS")
+        return inside_dummy(step.vr, raw)
 
     def _new(self, raw: bytes, frame: Frame, tag: int, step: Step, rule: Rule) -> bytes | None:
         """Return the value that takes the place of `raw`; `raw` itself when it stays."""

@@ -53,6 +53,10 @@ def test_inside_a_dummy_only_what_cannot_be_written_by_a_person_stays(
         TAGS["ICCProfile"]: ("OB", b"Qzv"),
         TAGS["ReferencedSOPClassUID"]: ("UI", "1.2.840.10008.5.1.4.1.1.2"),
         TAGS["Rows"]: ("US", b"\1\2"),
+        TAGS["TickAlignment"]: ("CS", "QZVORINSKY"),
+        TAGS["IOLPower"]: ("FL", b"Qzv Qorinsky Wkj"),
+        TAGS["SelectorOFValue"]: ("OF", b"Qzv Qorinsky Wkj"),
+        TAGS["PatientOrientation"]: ("CS", "L\\P"),
     }
     source, target = tmp_path / "source", tmp_path / "target"
     source.write_bytes(part10(encoded({**MINIMAL, TAGS["ContentSequence"]: ("SQ", [content])})))
@@ -66,6 +70,9 @@ def test_inside_a_dummy_only_what_cannot_be_written_by_a_person_stays(
     assert found[(TAGS["NumericValue"],)] == b"12.5"
     assert found[(TAGS["KVP"],)] == b"0 "
     assert found[(TAGS["Rows"],)] == b"\1\2"
+    assert found[(TAGS["TickAlignment"],)] == b"ANONYMIZED"
+    assert found[(TAGS["PatientOrientation"],)] == b"L\\P "
+    assert (TAGS["IOLPower"],) not in found
     assert found[(TAGS["TextValue"],)] == found[(TAGS["Manufacturer"],)] == b"ANONYMIZED"
     assert (TAGS["ICCProfile"],) not in found
     concept, value = TAGS["ConceptNameCodeSequence"], TAGS["ConceptCodeSequence"]
