@@ -19,6 +19,9 @@ FALLBACK = "ISO_IR 100"
 _ESCAPE = re.compile(rb"\x1b[\x20-\x2f]+[\x30-\x7e]")
 _LAST_ESCAPE = re.compile(rb"\x1b[\x20-\x2f]+[\x30-\x7e]$")
 _SHORTEST_BARE = 6
+_SEVERAL_BYTES = frozenset(
+    ("ISO_IR 192", "GB18030", "GBK", *(f"ISO 2022 IR {number}" for number in (58, 87, 149, 159)))
+)
 
 
 def _terms(raw: bytes) -> list[str]:
@@ -28,12 +31,13 @@ def _terms(raw: bytes) -> list[str]:
 def decode(value: bytes, character_set: bytes = b"") -> str:
     """Decode `value` by the raw SpecificCharacterSet `character_set`; whatever it says, text comes back.
 
-    Plain ASCII needs no tables. What does not fit is read as UTF-8 if it is, and else as Latin-1.
+    Plain ASCII needs no tables. UTF-8 is read as such whatever is said, unless the character set has several bytes for a
+    letter itself, because letters of others do not look like it. What does not fit is read as Latin-1.
     """
     if value.isascii() and b"\x1b" not in value:
         return value.decode("ascii").strip(" \0")
     terms = [term for term in _terms(character_set) if term in python_encoding]
-    if any(terms):
+    if any(terms) and not (_SEVERAL_BYTES.isdisjoint(terms) and b"\x1b" not in value and _is_utf_8(value)):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             try:
@@ -44,6 +48,14 @@ def decode(value: bytes, character_set: bytes = b"") -> str:
         return value.decode("utf-8").strip(" \0")
     except UnicodeDecodeError:
         return value.decode("latin-1").strip(" \0")
+
+
+def _is_utf_8(value: bytes) -> bool:
+    try:
+        value.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def known_character_set(raw: bytes) -> bytes:

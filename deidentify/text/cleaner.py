@@ -91,16 +91,19 @@ class TextCleaner:
                     and not _hides_known(token, known)
                 )
         _drop_named(tokens, text)
-        _drop_spelled(tokens, text)
         _drop_streets(tokens, text)
         _drop_labelled(tokens, text)
         _drop_numbers_joined_to_dropped(tokens, text)
         _drop_initials(tokens, text)
+        if not technical:
+            _drop_spelled(tokens)
         _drop_glue(tokens)
         return assembled(tokens, text)
 
     def _is_safe(self, token: Token, words: frozenset[str], technical: bool) -> bool:
         text, word = token.text, token.word
+        if not shapes.is_written(text):
+            return False
         if word in words or spread(text) in words:
             return len(word) > 1 or shapes.is_single(word) or technical or word in self._kept_always
         if text.isalpha():
@@ -230,17 +233,17 @@ def _may_be_name(token: Token) -> bool:
     return not token.kept or len(token.text) == 1 or token.word in vocabulary.names() | vocabulary.PARTICLES
 
 
-def _drop_spelled(tokens: list[Token], text: str) -> None:
+def _drop_spelled(tokens: list[Token]) -> None:
     """Drop words that are spelled letter by letter: ``B R O W N``, ``B-R-O-W-N``."""
     run: list[Token] = []
-    for token in [*tokens, None]:
-        if token and len(token.text) == 1 and token.text.isalpha() and (not run or token.start - run[-1].end == 1):
+    for token in [*tokens, Token("", 0, 0)]:
+        if _is_letter(token):
             run.append(token)
-            continue
-        if len(run) >= _FEWEST_SPELLED:
-            for letter in run:
-                letter.kept = False
-        run = [token] if token and len(token.text) == 1 and token.text.isalpha() else []
+        elif token.kept and token.word not in vocabulary.GLUE:
+            if len(run) >= _FEWEST_SPELLED:
+                for letter in run:
+                    letter.kept = False
+            run = []
 
 
 def _drop_streets(tokens: list[Token], text: str) -> None:

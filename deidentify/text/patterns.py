@@ -41,7 +41,8 @@ _DATE = re.compile(
     | (?P<w6>{_MONTH})(?![^\W\d_])\.?[\s._-]*(?P<d6>{_DAY})(?:st|nd|rd|th)?(?!\d)[\s,./_'’-]+(?P<y6>{_YEAR})(?!\d)
     | (?P<y7>{_YEAR}){_BETWEEN}(?P<w7>{_MONTH})(?![^\W\d_]){_BETWEEN}(?P<d7>{_DAY})(?!\d)
     | {_ALONE}(?P<y8>{_YEAR})年\s*(?P<m8>{_NUMBER})月\s*(?P<d8>{_DAY})日
-    | {_DAY}(?:st|nd|rd|th|er|º)?{_BETWEEN}(?:{_CLEAR_MONTH})(?![^\W\d_]) | (?:{_CLEAR_MONTH})\.?[\s._-]+{_DAY}(?!\d|[.,]\d)
+    | {_DAY}(?:st|nd|rd|th|er|º)?{_BETWEEN}(?:{_CLEAR_MONTH})(?![^\W\d_])(?:\.?[\s._-]*{_DAY}(?!\d)[\s,./_'’-]+{_YEAR}(?!\d))?
+    | (?:{_CLEAR_MONTH})\.?[\s._-]+{_DAY}(?!\d|[.,]\d)
     | (?:{_MONTH})(?![^\W\d_])\.?{_BETWEEN}{_YEAR}(?!\d)
     | {_ALONE}{_NUMBER}[-/._]{_YEAR}(?!\d|[-/._]\d)
     | {_ALONE}{_YEAR}[-/._]{_NUMBER}(?!\d|[-/._]\d) | {_ALONE}{_DAY}\.{_NUMBER}\.(?![\d\w])
@@ -53,7 +54,8 @@ _MODALITY = "CT|MR|US|CR|DX|DR|XA|NM|PT|RF|MG|IV|AP|PA|MM|CM|ML|LT|RT|FS|HU|GY"
 # ‹ and › are the start and the end of a word, which an underscore does not continue.
 _OTHER = re.compile(
     r"""
-    (?:https?|ftp|file|urn|mailto):[^\s"'<>]+ | ‹www\.[^\s"'<>]+                      # addresses of the web
+    (?<![^{space}])[^{space}]*[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ufffd][^{space}]*     # what no character set explains
+    | (?:https?|ftp|file|urn|mailto):[^\s"'<>]+ | ‹www\.[^\s"'<>]+                      # addresses of the web
     | (?<![^\s<>"'(),;:=])[^\s<>"'(),;:=]+@[^\s<>"'(),;:]+                                               # of mail
     | \\\\[^\s"'<>]+ | ‹[a-z]:\\[^\s"'<>]+ | (?<![\w/])(?:/[\w.~-]+){3,}              # of files
     | (?<![\w.-])(?:[\w-]+\.)+(?:com|org|net|edu|gov|de|fr|es|nl|uk|ch|eu|local|lan)›        # of computers
@@ -73,7 +75,8 @@ _OTHER = re.compile(
     | ‹(?:0?9\d|1[0-4]\d)[yj]› | ‹(?:age|aged|alter|âge|edad|età|leeftijd)[\s:=]*(?:9\d|1[0-4]\d)›
     """.replace("‹", r"(?<![^\W_])")
     .replace("›", r"(?![^\W_])")
-    .replace("{modality}", _MODALITY),
+    .replace("{modality}", _MODALITY)
+    .replace("{space}", r"\ \t\r\n\f"),
     re.VERBOSE | re.IGNORECASE,
 )
 _FEWEST_DIGITS = 7

@@ -24,6 +24,7 @@ MEASURED = frozenset(
 _AFFIXES = listed("affixes.txt")
 _SINGLES = frozenset("lrapsifhtcvwoxyzbm")
 _LONGEST_FREE = 3
+_LAST_LATIN = "\u0250"
 _DIRECTIONS = re.compile(r"(?!.*(?:A.*P|P.*A|L.*R|R.*L|H.*F|F.*H))(?!.*(.).*\1)[APLRHF]{1,3}")
 
 
@@ -42,6 +43,12 @@ def is_number(text: str, *, technical_value: bool = False, unit: bool = False) -
 def is_single(letter: str) -> bool:
     """Tell whether one letter is a side, a direction, a vertebra and the like."""
     return letter in _SINGLES
+
+
+def is_written(text: str) -> bool:
+    """Tell whether letters may be a word as somebody wrote it: bytes read by another character set are mostly marked letters."""
+    marked = 0 if text.isascii() else sum("\x7f" < char < _LAST_LATIN for char in text)
+    return 2 * marked <= len(text) or text in "àÀ"
 
 
 def is_orientation(text: str) -> bool:

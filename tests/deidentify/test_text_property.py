@@ -191,3 +191,4 @@ def test_a_name_in_capitals_with_marks_is_no_compound_of_short_words(name: str) 
 
 def test_a_date_behind_a_stroke_goes_as_a_whole() -> None:
     assert CLEANER.cleaned("HEAD 0.625/01 ene 2000 3mm", NOBODY) == "HEAD 3mm"
+    assert CLEANER.cleaned("HEAD 1/5 janvier 2 2000 3mm", NOBODY) == "HEAD 3mm"
