@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run demo test check faults benchmarks reference clean
+.PHONY: run demo test check faults benchmarks containers reference clean
 
 run: $(VENV)/.installed
 	@$(BIN)/python manage.py node
@@ -29,6 +29,10 @@ faults: $(VENV)/.installed-dev
 benchmarks: $(VENV)/.installed-dev
 	@sh tests/install_peers.sh
 	@sh tests/in_own_network.sh $(BIN)/python -m tests.benchmarks
+
+# Builds the image and tries it, alone and as docker-compose.yml runs it, where a container engine answers.
+containers: $(VENV)/.installed-dev
+	@$(BIN)/python -m tests.containers
 
 reference: $(VENV)/.installed
 	@$(BIN)/python manage.py write_reference

@@ -12,9 +12,13 @@ import time
 
 from django.db import transaction
 
+from main.errors import Transient, describe
+
 log = logging.getLogger(__name__)
 
 STAGES = ("register", "identify", "deidentify", "deliver", "commitment", "cleanup")
+
+BROKER_AWAY = "The broker does not answer, or refuses: is it running, and is CELERY_BROKER_URL right?"
 
 _LIFETIME_SECONDS = 60
 _wanted: set[str] = set()
@@ -29,10 +33,21 @@ def ring(stage: str) -> None:
 
 
 def ring_now(stage: str) -> None:
-    """Publish the bell of `stage` here and now; for the sweeper, which has nothing to delay. Raises what kombu raises."""
+    """Publish the bell of `stage` here and now; for the sweeper, which has nothing to delay.
+
+    Raises
+    ------
+    Transient
+        The broker did not take it.
+    """
+    from kombu.exceptions import OperationalError
+
     from main.tasks import BELLS
 
-    BELLS[stage].apply_async(expires=_LIFETIME_SECONDS, ignore_result=True, retry=False)
+    try:
+        BELLS[stage].apply_async(expires=_LIFETIME_SECONDS, ignore_result=True, retry=False)
+    except OperationalError as error:
+        raise Transient("broker", BROKER_AWAY) from error
 
 
 def flush(seconds: float) -> None:
@@ -68,7 +83,7 @@ def _publish() -> None:
             try:
                 ring_now(stage)
             except Exception as error:  # noqa: BLE001 - whatever the broker does, ingest goes on; the sweeper rings again
-                log.warning("The bell of %s could not be rung (%s).", stage, type(error).__name__)
+                log.warning("The bell of %s could not be rung (%s).", stage, describe(error)[0])
 
 
 def _forget_after_fork() -> None:

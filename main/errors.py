@@ -9,6 +9,7 @@ import errno
 import os
 
 from django.core.exceptions import ImproperlyConfigured
+from django.db import OperationalError
 
 
 class PipelineError(Exception):
@@ -59,6 +60,8 @@ def describe(error: BaseException) -> tuple[str, str]:
         return error.code, error.sentence
     if isinstance(error, ImproperlyConfigured):
         return "settings", str(error)  # names settings and keys, holds no values
+    if isinstance(error, OperationalError):
+        return "database", "The database does not answer, or is not up to date."
     if isinstance(error, OSError) and error.errno:
         return f"os-{errno.errorcode.get(error.errno, error.errno)}".lower(), f"{os.strerror(error.errno)}."
     trace = error.__traceback__

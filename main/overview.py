@@ -26,6 +26,7 @@ from main.models import (
     Series,
 )
 from main.models.imaging import Status
+from main.pipeline.sweep import is_stalled
 
 # A process that gave no sign of life for so long is shown as silent.
 SILENT_AFTER = timedelta(seconds=90)
@@ -246,6 +247,7 @@ def summary() -> dict[str, Any]:
         "receiver": receiver(),
         "processes": processes(),
         "disk": disk(),
+        "stalled": is_stalled(),
         "cleaned": {"series": ledger["n"], "images": ledger["images"] or 0, "bytes": ledger["bytes"] or 0},
     }
 

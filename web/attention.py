@@ -15,6 +15,7 @@ from main import refusals
 from main.models import Batch, Series
 from main.models.imaging import Status
 from main.overview import StageCount, not_taken
+from main.pipeline.sweep import NOBODY_WORKS, is_stalled
 from web.reasons import reason
 from web.templatetags.show import plural, size
 
@@ -57,6 +58,7 @@ def items(
         *_commitments(),
         *_quarantine(quarantine),
         *_refused(),
+        *_stalled(),
         *_silent(processes),
     ]
     return sorted(found, key=lambda item: not item.grave)
@@ -159,6 +161,13 @@ def _refused() -> Iterator[Item]:
             "Look",
             href=reverse("receiver"),
             grave=False,
+        )
+
+
+def _stalled() -> Iterator[Item]:
+    if is_stalled():
+        yield Item(
+            NOBODY_WORKS, "Nothing is lost: it goes on as soon as a worker hears of it.", "Look", href="#processes"
         )
 
 

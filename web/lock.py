@@ -147,6 +147,7 @@ def lock_page(
     )
     if retry_after:
         response["Retry-After"] = str(retry_after)
+    response._has_been_logged = True  # type: ignore[attr-defined]  # Django's own mark: asking is no warning
     return response
 
 

@@ -5,6 +5,7 @@ They run on one thread, so that workers do not take each other's cores; the pack
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -44,6 +45,8 @@ def _session(model: str) -> Any:
             "Pixels have to be searched for text, but rapidocr-onnxruntime is not installed. Run sendit on Python 3.11 or "
             "3.12 (there is no package for later ones) with what requirements.txt names.",
         )
+    # Its wheels keep a device's id and a record of use in the home folder, for their maker; read when it is imported.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime  # type: ignore[import-untyped]  # it has no types
 
     options = onnxruntime.SessionOptions()

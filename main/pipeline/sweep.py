@@ -43,10 +43,11 @@ _MAY_GROW = timedelta(hours=1)
 
 # Work that is due for so long while nobody works on anything says that the workers do not hear.
 STALLED_SECONDS = 60
+NOBODY_WORKS = "Work is due for a while and no worker takes it. Is one running, and does it reach the broker?"
 
 
 def sweep() -> dict[str, bool]:
-    """Ring the bell of each stage that has something due; returns which have. Raises what the broker raises."""
+    """Ring the bell of each stage that has something due; returns which have. Raises Transient if the broker is away."""
     due = due_stages()
     reach("sweep:counted")
     for stage, waiting in due.items():

@@ -30,6 +30,11 @@ from main.storage import require_space, sync_filesystem
 # A drop on another filesystem is first renamed in here, beside where it lay, so that only one watcher has it.
 TAKING = ".sendit-taking"
 
+# The system's rule: a folder that moves into another folder has to be writable itself.
+_MAY_NOT = (
+    "sendit may not move it: give its user write permission in the watched folder and in the dropped folder itself."
+)
+
 # Drops asked for at once.
 _PIECE = 1000
 
@@ -252,8 +257,8 @@ def _refused(error: OSError) -> Transient:
             "read-only",
             "The watched folder is read-only: sendit takes drops by renaming them, mount it writable.",
         ),
-        errno.EACCES: ("no-permission", "sendit may not rename in the watched folder: give its user write permission."),
-        errno.EPERM: ("no-permission", "sendit may not rename in the watched folder: give its user write permission."),
+        errno.EACCES: ("no-permission", _MAY_NOT),
+        errno.EPERM: ("no-permission", _MAY_NOT),
         errno.ENOENT: ("vanished", "The watched folder is gone: is the share mounted?"),
     }
     code, sentence = sentences.get(

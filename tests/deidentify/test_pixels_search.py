@@ -1,5 +1,8 @@
 """Text that is drawn into real images is found and blanked, however it is stored; images without text stay untouched."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -130,6 +133,16 @@ def test_text_on_one_frame_is_found_under_what_is_brighter_and_over_what_is_dark
 def test_the_same_boxes_come_out_each_time() -> None:
     frame, _ = drawn(slice_of_a_head(), NAME, (118, 12), 16, 1500)
     assert search([frame], 1) == search([frame.copy()], 1)
+
+
+def test_the_search_leaves_no_record_of_use_for_somebody_else(tmp_path: Path) -> None:
+    search_once = (
+        "import numpy; from deidentify.pixels import network;"
+        "network.run(network.DETECTION, numpy.zeros((32, 32), numpy.uint8))"
+    )
+    environment = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    subprocess.run([sys.executable, "-c", search_once], env=environment, check=True, timeout=60)
+    assert not list(tmp_path.rglob("*"))
 
 
 def test_without_the_detector_nothing_passes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
+import subprocess
+import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.utils import timezone
 from pydicom.data import get_testdata_file
 
+from main.bells import BROKER_AWAY
 from main.destinations.configured import sync
-from main.models import Destination, FileOutcome, Image, Series
+from main.models import Batch, Destination, FileOutcome, Image, Series
+from main.pipeline.sweep import STALLED_SECONDS
 from tests.main.conftest import Node, copy_of, one
 
 
@@ -83,9 +90,15 @@ def test_status_needs_a_person_when_something_is_held(node: Node) -> None:
     assert run("status")[0] == 1
 
 
-def test_quarantine_list_requeue_and_discard(node: Node) -> None:
-    import os
+def test_status_needs_a_person_when_nobody_takes_the_work(node: Node) -> None:
+    node.hand_over("d", copy_of("CT_small.dcm"))
+    assert run("status")[0] == 0
+    Batch.objects.update(due_at=timezone.now() - timedelta(seconds=STALLED_SECONDS + 1))
+    code, facts = run("status")
+    assert (code, facts["stalled"]) == (1, True)
 
+
+def test_quarantine_list_requeue_and_discard(node: Node) -> None:
     def fill(path: Path) -> None:
         (path / "letter.txt").write_bytes(b"not an image" * 50)
         os.utime(path / "letter.txt", (1, 1))
@@ -149,6 +162,45 @@ def test_check_node_tries_everything_and_explains_what_fails(node: Node, setting
     code, facts = run("check_node")
     assert code == 1
     assert not facts["destination outbox"]["ok"]
+
+
+def test_check_node_says_that_the_broker_is_away(node: Node, settings: Any) -> None:
+    settings.CELERY_BROKER_URL, settings.CELERY_BROKER_TRANSPORT_OPTIONS = "redis://127.0.0.1:1/0", {}
+    code, facts = run("check_node")
+    assert (code, facts["broker"]) == (1, {"ok": False, "says": BROKER_AWAY})
+
+
+@pytest.mark.parametrize(
+    ("database", "says"),
+    [
+        ({}, "run `manage.py migrate`"),
+        (
+            {"DATABASE_ENGINE": "postgresql", "POSTGRES_HOST": "127.0.0.1", "POSTGRES_PORT": "1"},
+            "postgresql does not answer: connection failed",
+        ),
+    ],
+)
+def test_check_node_explains_a_database_that_is_away_or_was_never_migrated(
+    tmp_path: Path, database: dict[str, str], says: str
+) -> None:
+    facts = json.loads(manage(tmp_path, database, "check_node", "--json").stdout)
+    assert says in facts["database"]["says"]
+    assert "fault of sendit" not in str(facts)
+
+
+def test_a_database_that_is_away_is_a_sentence_and_never_a_traceback(tmp_path: Path) -> None:
+    away = {"DATABASE_ENGINE": "postgresql", "POSTGRES_HOST": "127.0.0.1", "POSTGRES_PORT": "1"}
+    ended = manage(tmp_path, away, "status")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("The database does not answer, or refuses: connection failed")
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def manage(folder: Path, settings: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command in a process of its own, with its own data folder and settings."""
+    environment = {**os.environ, "SENDIT_DATA_DIR": str(folder), **settings}
+    command = [sys.executable, str(Path(__file__).parents[2] / "manage.py"), *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
 
 
 @pytest.mark.parametrize(

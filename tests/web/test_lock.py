@@ -56,6 +56,11 @@ def test_the_locks_page_needs_no_other_file(locked: Client) -> None:
     assert "<script" not in page
 
 
+def test_to_be_asked_for_the_password_is_no_warning(locked: Client, caplog: pytest.LogCaptureFixture) -> None:
+    assert locked.get("/").status_code == 403
+    assert not caplog.records
+
+
 @pytest.mark.parametrize("passwords", [(), None, "", (None,), ("",), ("  ",), [None], ("good-password", ""), "a text"])
 def test_without_a_password_the_node_does_not_start(settings: object, passwords: object) -> None:
     settings.LOCKDOWN_PASSWORDS = passwords

@@ -16,6 +16,7 @@ from main.associations import Reporter
 from main.heartbeat import beat
 from main.history import record
 from main.models import Batch, Event, LedgerEntry, Refusal, Series
+from main.pipeline.sweep import NOBODY_WORKS, STALLED_SECONDS
 from tests.web import rows
 from tests.web.rows import Live, refusal
 
@@ -101,6 +102,13 @@ def test_a_processs_silence_is_said(opened: Client) -> None:
     assert "No sign of life" not in opened.get("/").content.decode()
     Heartbeat.objects.update(at=timezone.now() - timedelta(minutes=10))
     assert "No sign of life from sweeper node1." in opened.get("/").content.decode()
+
+
+def test_work_that_nobody_takes_is_said(opened: Client) -> None:
+    rows.drop(stage="register", due_at=timezone.now())
+    assert "no worker takes it" not in opened.get("/").content.decode()
+    Batch.objects.update(due_at=timezone.now() - timedelta(seconds=STALLED_SECONDS + 1))
+    assert NOBODY_WORKS in opened.get("/").content.decode()
 
 
 def test_the_balance_of_a_drop_adds_up_on_its_page_or_the_page_says_that_it_does_not(opened: Client) -> None:

@@ -10,10 +10,12 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connection
+from django.db import OperationalError, connection
+from django.db.migrations.executor import MigrationExecutor
 from kombu import Connection
+from kombu.exceptions import OperationalError as BrokerError
 
-from main import access, background, identity
+from main import access, background, bells, identity
 from main.destinations import kind_of
 from main.destinations.configured import configured
 from main.errors import PipelineError, Transient, describe
@@ -29,6 +31,7 @@ class Command(NodeCommand):
     help = (
         "Try every folder, key, the database, the broker, the identifiers' provider and each destination. Exit 1: look."
     )
+    requires_migrations_checks = False  # that is one of the things it tries
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run all checks, whatever each of them says."""
@@ -71,8 +74,13 @@ def _raise(error: Exception) -> str:
 
 
 def _database() -> str:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
+    try:
+        executor = MigrationExecutor(connection)
+    except OperationalError as error:  # its message names the server, and holds no row's values
+        says = f"{connection.vendor} does not answer: {str(error).partition(chr(10))[0]}"
+        raise Transient("database", says) from error
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        raise Transient("database", "It is not up to date: run `manage.py migrate`, or start the node, which does it.")
     return f"{connection.vendor} answers"
 
 
@@ -108,7 +116,10 @@ def _receiver() -> str:
 
 def _broker() -> str:
     with Connection(settings.CELERY_BROKER_URL, transport_options=settings.CELERY_BROKER_TRANSPORT_OPTIONS) as broker:
-        broker.ensure_connection(max_retries=1, timeout=5)
+        try:
+            broker.ensure_connection(max_retries=1, timeout=5)
+        except BrokerError as error:
+            raise Transient("broker", bells.BROKER_AWAY) from error
         return f"{broker.transport_cls or broker.transport.driver_type} answers"
 
 

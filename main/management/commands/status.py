@@ -6,6 +6,7 @@ from typing import Any
 
 from main.management.commands._base import LOOK, NodeCommand
 from main.overview import summary
+from main.pipeline.sweep import NOBODY_WORKS
 
 
 class Command(NodeCommand):
@@ -36,6 +37,8 @@ class Command(NodeCommand):
             lines.append(
                 f"{one['kind']} {one['name']}: {'SILENT for' if one['silent'] else 'seen'} {one['seconds']:.0f} s"
             )
+        if facts["stalled"]:
+            lines.append(NOBODY_WORKS)
         self.show(options, facts, lines)
         blocked = any(one["blocked"] for one in facts["destinations"])
-        self.end(LOOK if facts["quarantine"] or blocked else 0)
+        self.end(LOOK if facts["quarantine"] or blocked or facts["stalled"] else 0)

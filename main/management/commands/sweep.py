@@ -20,7 +20,7 @@ from main.destinations.configured import sync
 from main.errors import describe
 from main.heartbeat import beat, forget_silent
 from main.management.commands._base import NodeCommand
-from main.pipeline.sweep import is_stalled, sweep, tidy
+from main.pipeline.sweep import NOBODY_WORKS, is_stalled, sweep, tidy
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ def _end_stalled_worker() -> None:
         pid = int(programs["worker"])
         handle = os.pidfd_open(pid)
     except (OSError, ValueError, KeyError):
-        log.warning("Work is due for a while and no worker takes it. Is one running, and does it reach the broker?")
+        log.warning(NOBODY_WORKS)
         return
     try:
         signal.pidfd_send_signal(handle, signal.SIGKILL)
