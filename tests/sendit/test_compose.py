@@ -44,6 +44,12 @@ def test_every_part_runs_without_privileges_on_a_read_only_system(name):
     assert part["security_opt"] == ["no-new-privileges:true"]
 
 
+def test_a_service_without_rights_is_not_started_as_root():
+    """An entry point that is root changes the owner of its files first, and ends where it may not."""
+    for name in SERVICES.keys() - PARTS.keys():
+        assert "cap_drop" not in SERVICES[name] or SERVICES[name].get("user", "root") != "root", name
+
+
 def test_every_secret_comes_from_a_file():
     text = (ROOT / "docker-compose.yml").read_text()
     assert not re.search(r"(PASSWORD|SECRET|KEY)\w*(?<!_FILE): (?!/run/secrets/)", text)

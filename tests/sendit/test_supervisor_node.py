@@ -168,6 +168,14 @@ def test_only_and_without_choose_the_parts(node):
     assert "status page" not in node.output()
 
 
+def test_with_json_the_first_line_says_where_things_are_and_no_secret(node):
+    node.run("--only", "sweeper", "--json")
+    eventually(lambda: "sweeper" in node.pids(), 20, "the start of the sweeper")
+    facts = json.loads(node.output().splitlines()[0])
+    assert (facts["parts"], facts["drop"]) == (["sweeper"], [str(node.data / "inbox")])
+    assert "password" not in facts
+
+
 def test_without_permission_to_migrate_an_empty_database_is_refused(node):
     assert node.run("--no-migrate").wait(20) == 1
     assert "needs its migrations first" in node.output()

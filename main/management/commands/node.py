@@ -47,6 +47,7 @@ class Command(NodeCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the options."""
+        super().add_arguments(parser)
         parser.add_argument("--no-migrate", action="store_true", help="refuse to start rather than change the database")
         parser.add_argument("--only", action="append", choices=NAMES, metavar="NAME", help="run this part; repeatable")
         parser.add_argument("--without", action="append", choices=NAMES, metavar="NAME", help="leave this part out")
@@ -64,13 +65,13 @@ class Command(NodeCommand):
             )
         supervisor = Supervisor(programs, settings.RUN_DIR, settings.LOGS_DIR)
         try:
-            self._start(supervisor, [program.name for program in programs], allow_migrate=not options["no_migrate"])
+            self._start(supervisor, [program.name for program in programs], options)
         except KeyboardInterrupt:
             self.stdout.write("Stopped before the start.")
             return
         supervisor.run()
 
-    def _start(self, supervisor: Supervisor, names: list[str], allow_migrate: bool) -> None:
+    def _start(self, supervisor: Supervisor, names: list[str], options: dict[str, Any]) -> None:
         first_start = not (settings.RUN_DIR / "node.lock").exists()
         try:
             supervisor.claim()
@@ -81,12 +82,13 @@ class Command(NodeCommand):
         if "receiver" in names:
             for port in _receiver_ports():
                 _require_free(port, "The DICOM receiver", "set DICOM_PORT or DICOM_TLS_PORT, or DICOM_AUTO_START=no")
-        self._migrate(allow_migrate)
+        self._migrate(allowed=not options["no_migrate"])
         self.prepare()
         sync()
         if "worker" in names and connection.vendor == "sqlite":
             _end_leases()
-        self.stdout.write("\n".join(_banner(names, first_start)) + "\n")
+        facts = _facts(names)
+        self.show(options, facts, [*_banner(facts, first_start), ""])
         self.stdout.flush()
         connection.close()
 
@@ -134,30 +136,34 @@ def _end_leases() -> None:
         model._default_manager.filter(token__isnull=False, due_at__gt=now).update(due_at=now)
 
 
-def _banner(names: list[str], first_start: bool) -> list[str]:
-    """What a person needs to know at the start: where in, where out, where to look."""
+def _facts(names: list[str]) -> dict[str, Any]:
+    """What a person or a program needs to know at the start: where in, where out, where to look."""
     destinations = list(Destination.objects.filter(enabled=True).order_by("name"))
-    lines = ["", f"sendit runs on {settings.DATA_DIR} ({', '.join(names)})", ""]
-    for folder in settings.WATCH_FOLDERS:
-        if folder.path != settings.DICOM_FOLDER:
-            lines.append(f"  drop into     {folder.path}   (copy as NAME.tmp1, then rename it to NAME)")
-    if "receiver" in names:
-        lines += [f"  send to       {settings.DICOM_AE_TITLE} at {port}" for port in _receiver_ports()]
-    for destination in destinations:
-        lines.append(f"  comes out at  {_describe(destination)}")
-    if "web" in names:
-        lines.append(f"  status page   {_address(settings.SENDIT_WEB_BIND)}")
-        lines.append(f"  password      {_password(first_start)}")
-    originals = [destination.name for destination in destinations if destination.recipe == "none"]
-    if originals:
-        lines += [
-            "",
-            f"  WARNING: {', '.join(originals)} gets ORIGINALS, with the patient's name in them (recipe none).",
-        ]
-    if "receiver" in names:
-        lines += ["", *(f"  {note}" for note in access.notes())]
-    lines += [f"  {note}" for note in settings.ENVIRONMENT.notes]
-    return [*lines, "", f"  Ctrl-C stops everything. Logs are in {settings.LOGS_DIR}.", ""]
+    return {
+        "data": str(settings.DATA_DIR),
+        "parts": names,
+        "drop": [str(folder.path) for folder in settings.WATCH_FOLDERS if folder.path != settings.DICOM_FOLDER],
+        "send": [f"{settings.DICOM_AE_TITLE} at {p}" for p in _receiver_ports()] if "receiver" in names else [],
+        "out": [_describe(destination) for destination in destinations],
+        "page": _address(settings.SENDIT_WEB_BIND) if "web" in names else None,
+        "originals": [destination.name for destination in destinations if destination.recipe == "none"],
+        "notes": [*(access.notes() if "receiver" in names else ()), *settings.ENVIRONMENT.notes],
+        "logs": str(settings.LOGS_DIR),
+    }
+
+
+def _banner(facts: dict[str, Any], first_start: bool) -> list[str]:
+    lines = ["", f"sendit runs on {facts['data']} ({', '.join(facts['parts'])})", ""]
+    lines += [f"  drop into     {path}   (copy as NAME.tmp1, then rename it to NAME)" for path in facts["drop"]]
+    lines += [f"  send to       {port}" for port in facts["send"]]
+    lines += [f"  comes out at  {where}" for where in facts["out"]]
+    if facts["page"]:
+        lines += [f"  status page   {facts['page']}", f"  password      {_password(first_start)}"]
+    if facts["originals"]:
+        names = ", ".join(facts["originals"])
+        lines += ["", f"  WARNING: {names} gets ORIGINALS, with the patient's name in them (recipe none)."]
+    lines += ["", *(f"  {note}" for note in facts["notes"])]
+    return [*lines, "", f"  Ctrl-C stops everything. Logs are in {facts['logs']}.", ""]
 
 
 def _describe(destination: Destination) -> str:
