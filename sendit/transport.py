@@ -6,8 +6,8 @@ Celery's tasks, of Django or of images.
 The folder is ``queues/<queue>/<published>-<deadline>-<id>.msg`` plus ``bad/`` for messages that cannot be read. A
 message is written under a temporary name and renamed, so a reader never sees half of one. It belongs to the consumer
 whose removal of the file succeeds. Its deadline is part of its name: what has expired is dropped without being opened.
-``ears/`` has a named pipe for each worker that listens: who publishes writes a byte to each, so that an idle worker looks
-at once. A worker without an ear (somebody deleted the folder) looks every `polling_interval` seconds, and makes a new one.
+``ears/`` has a named pipe for each worker that listens (`sendit/ears.py`): who publishes wakes them. A worker without an
+ear (somebody deleted the folder) looks every `polling_interval` seconds, and makes a new one.
 Exchanges and bindings live in each connection and are never written: only direct exchanges are offered, and Celery
 declares what it uses on every connection. The folder may be deleted at any time.
 
@@ -40,6 +40,8 @@ from kombu.log import get_logger
 from kombu.transport import TRANSPORT_ALIASES, virtual
 from kombu.utils.json import dumps, loads
 from kombu.utils.scheduling import FairCycle
+
+from sendit.ears import EARS, Ear, wake
 
 SCHEME = "sendit"
 
@@ -117,7 +119,7 @@ class Channel(virtual.Channel):
             with suppress(OSError):
                 (folder / f".{name}.tmp").unlink()
             raise BrokerUnavailable(_sentence("write a message to", folder, error)) from error
-        _wake(self.folder)
+        wake(self.folder)
         self._tidy(queue)
 
     def _get(self, queue: str, timeout: float | None = None) -> dict[str, Any]:
@@ -244,7 +246,7 @@ class Transport(virtual.Transport):
     def __init__(self, client: Any, **kwargs: Any) -> None:
         super().__init__(client, **kwargs)
         self.closed = False
-        self._ear: _Ear | None = None
+        self._ear: Ear | None = None
         self.longest_drain: float = client.transport_options.get("longest_drain", math.inf)
         address = urlsplit(client.hostname)
         path = unquote(address.path)
@@ -269,7 +271,7 @@ class Transport(virtual.Transport):
         no more than two bells in each, for they are given no more before they have taken these.
         """
         pause = self.polling_interval
-        ear = self._ear = _Ear(self.folder)
+        ear = self._ear = self._listen()
 
         def hear() -> None:
             ear.drain()
@@ -282,13 +284,17 @@ class Transport(virtual.Transport):
             if not ear.path.exists():
                 loop.remove(ear.handle)
                 ear.close()
-                ear = self._ear = _Ear(self.folder)
+                ear = self._ear = self._listen()
                 loop.add_reader(ear.handle, hear)
             pause = 0.002 if self._look() else min(2 * pause, self.polling_interval)
             loop.call_later(pause, look)
 
         loop.add_reader(ear.handle, hear)
         loop.call_later(pause, look)
+
+    def _listen(self) -> Ear:
+        _make(self.folder, self.folder / EARS)
+        return Ear(self.folder)
 
     def close_connection(self, connection: Any) -> None:
         """Close, and stop looking."""
@@ -337,44 +343,6 @@ class Transport(virtual.Transport):
     def default_connection_params(self) -> dict[str, Any]:
         """No host and no port: there is no server."""
         return {}
-
-
-class _Ear:
-    """A named pipe that is written to whenever somebody publishes."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "ears" / uuid4().hex
-        _make(folder, self.path.parent)
-        os.mkfifo(self.path, 0o600)
-        self.handle = os.open(self.path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)  # to write too: so it has no end
-
-    def drain(self) -> None:
-        """Forget what was heard so far."""
-        with suppress(BlockingIOError):
-            os.read(self.handle, 65536)
-
-    def close(self) -> None:
-        """Listen no more."""
-        with suppress(OSError):
-            self.path.unlink()
-        os.close(self.handle)
-
-
-def _wake(folder: Path) -> None:
-    """Let every worker that listens look now. Those who do not hear it look by themselves soon, so nothing is raised."""
-    with suppress(OSError):
-        for name in os.listdir(folder / "ears"):
-            with suppress(OSError):  # full: it has heard enough
-                try:
-                    handle = os.open(folder / "ears" / name, os.O_WRONLY | os.O_NONBLOCK)
-                except OSError as error:
-                    if error.errno == errno.ENXIO:  # nobody listens any more
-                        (folder / "ears" / name).unlink()
-                    continue
-                try:
-                    os.write(handle, b"!")
-                finally:
-                    os.close(handle)
 
 
 def _make(*folders: Path) -> None:
