@@ -135,7 +135,7 @@ class Maker:
     """
 
     def __init__(self, recipe: Recipe, key: bytes, limits: Limits) -> None:
-        self.uids = UidMap(key)
+        self.uids = UidMap(key, recipe.uid_root)
         self._recipe, self._key, self._limits = recipe, key, limits
         self._cleaner = TextCleaner(recipe.text)
         self._wanted = _ALWAYS | recipe.asked | NEEDED

@@ -6,7 +6,7 @@ ways back of many releases are stored `deidentify.ways`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from struct import pack, unpack
 
@@ -59,12 +59,22 @@ class WayBack:
     @property
     def missing(self) -> list[tuple[int, bytes]]:
         """The elements in `runs` with their tags."""
-        implicit, little, _ = encoding_of(self.transfer_syntax_uid)
         found = []
-        for run in self.runs:
-            walk = Walk(Source.of_bytes(run), 0, len(run), implicit=implicit, little=little, limits=_NO_LIMITS)
+        for run, walk in self._walks():
             found += [(event[1], run[event[3] : stop]) for event, stop in top_level(walk)]
         return found
+
+    def uid(self, tag: int) -> str | None:
+        """Return the UID that stood at the top level of the original; None where the release has what the original had."""
+        for run, walk in self._walks():
+            for event in walk.events(frozenset((tag,))):
+                return run[event[4] : event[4] + event[5]].strip(b"\0 ").decode("latin-1")
+        return None
+
+    def _walks(self) -> Iterator[tuple[bytes, Walk]]:
+        implicit, little, _ = encoding_of(self.transfer_syntax_uid)
+        for run in self.runs:
+            yield run, Walk(Source.of_bytes(run), 0, len(run), implicit=implicit, little=little, limits=_NO_LIMITS)
 
     @property
     def kept(self) -> dict[int, bytes]:

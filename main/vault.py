@@ -13,6 +13,8 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from deidentify import WayBack, Ways
+from deidentify.dictionary import TAGS
+from deidentify.gate import SOP_INSTANCE
 from deidentify.way_back import merged
 from main import identity
 from main.claims import locked
@@ -22,6 +24,7 @@ from main.models import Release, Series, SeriesIdentifiers, VaultEntry
 FULL = 1 << 23
 
 _OPEN = 8
+_STUDY, _SERIES = TAGS["StudyInstanceUID"], TAGS["SeriesInstanceUID"]
 
 
 class Gathered:
@@ -136,6 +139,27 @@ def of_original_series(uid: str) -> QuerySet[VaultEntry]:
     return _found(series_index=identity.blind_index("series", uid))
 
 
+def original_study(uid: str) -> str | None:
+    """Return the original UID of a released study; None if the vault does not know it."""
+    entry = of_study(uid).first()
+    return Opened().original_uids(entry)[0] if entry else None
+
+
+def original_series(uid: str) -> str | None:
+    """Return the original UID of a released series; None if the vault does not know it."""
+    entry = of_series(uid).first()
+    return Opened().original_uids(entry)[1] if entry else None
+
+
+def original_instance(series_uid: str, uid: str) -> str | None:
+    """Return the original SOP Instance UID of a released image of a released series; None if it is not known."""
+    opened = Opened()
+    for entry in of_series(series_uid):
+        if way := opened.ways_of(entry).get(uid):
+            return way.uid(SOP_INSTANCE) or uid
+    return None
+
+
 def _found(**key: str) -> QuerySet[VaultEntry]:
     return VaultEntry.objects.filter(**key).defer("sealed").order_by("-pk")
 
@@ -153,6 +177,13 @@ class Opened:
             del self._ways[next(iter(self._ways))]
         self._ways[entry.pk] = found
         return found
+
+    def original_uids(self, entry: VaultEntry) -> tuple[str, str]:
+        """Return the original UIDs of the study and the series of an entry."""
+        ways = self.ways_of(entry)
+        way = ways.get(next(iter(ways)))
+        assert way is not None
+        return way.uid(_STUDY) or entry.study_instance_uid, way.uid(_SERIES) or entry.series_instance_uid
 
     def way_back(
         self, entries: Sequence[VaultEntry], sop_instance_uid: str, transfer_syntax_uid: str

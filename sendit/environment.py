@@ -19,6 +19,8 @@ from django.core.exceptions import ImproperlyConfigured
 from dotenv import dotenv_values
 from pydicom.uid import UID_dictionary
 
+from deidentify.uids import LONGEST_ROOT, wrong_root
+
 _YES = {"1", "true", "yes", "on"}
 _NO = {"0", "false", "no", "off"}
 _SOP_CLASSES = {row[4]: uid for uid, row in UID_dictionary.items() if row[1] == "SOP Class"}
@@ -121,6 +123,12 @@ def _url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _uid_root(text: str) -> str:
+    if wrong_root(text):
+        raise ValueError
+    return text
+
+
 BOOLEAN = Kind("yes or no (true/false, 1/0, on/off)", _boolean)
 TEXT = Kind("text", str)
 PATH = Kind("a path", lambda text: Path(text).expanduser())
@@ -134,6 +142,7 @@ SECONDS = Kind("seconds, 0 or more", _number(0, float))
 HOURS = Kind("hours, 0 or more", _number(0, float))
 AE_TITLE = Kind("an AE title: 1 to 16 printable ASCII characters, no backslash (PS3.5 6.2)", _ae_title)
 URL = Kind("an http:// or https:// address", _url)
+UID_ROOT = Kind(f"a root of UIDs, {LONGEST_ROOT} characters at most, not the standard's own (PS3.5 9.1)", _uid_root)
 NAMES = Kind("a list, separated by commas", _list)
 NETWORKS = Kind("a list of networks or addresses such as 10.1.0.0/16, separated by commas", _networks)
 SOP_CLASSES = Kind("a list of SOP classes, each a UID or a keyword such as CTImageStorage", _sop_classes)

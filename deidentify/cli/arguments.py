@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deidentify.cli import inspect, keys, run
+from deidentify.uids import UUIDS
 
 _EPILOG = """
 other forms:
@@ -110,6 +111,12 @@ def _verify(parser: argparse.ArgumentParser) -> None:
 
 def _recipe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recipe", required=True, metavar="R", help="a file, or the name of a shipped recipe")
+    parser.add_argument(
+        "--uid-root",
+        default=UUIDS,
+        metavar="ROOT",
+        help="new UIDs start with it, if the recipe names none (default: 2.25)",
+    )
 
 
 def _key(parser: argparse.ArgumentParser, *, required: bool) -> None:

@@ -36,7 +36,7 @@ def preview(arguments: argparse.Namespace) -> int:
     """Print every element of a file before and after, with the rule that acted; 3 when the file is not released."""
     key = read_key(arguments.key_file) if arguments.key_file else secrets.token_bytes(32)
     pseudonyms = Pseudonyms(key, arguments.project)
-    engine = Deidentifier(Recipe.load(arguments.recipe), pseudonyms.engine_key)
+    engine = Deidentifier(Recipe.load(arguments.recipe).below(arguments.uid_root), pseudonyms.engine_key)
     try:
         changes = _changes(engine, arguments.file, pseudonyms)
     except Refused as refused:
@@ -93,6 +93,7 @@ def check_recipe(arguments: argparse.Namespace) -> int:
     print(f"  documents  {recipe.documents.mode}")
     print(f"  overrides  {len(recipe.overrides)} for every object, {len(recipe.when)} under conditions")
     print(f"  filters    {len(recipe.filters)}")
+    print(f"  UIDs       {recipe.uid_root}")
     print(f"  SHA-256    {recipe.hash}")
     return 0
 

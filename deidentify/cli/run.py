@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     KeyboardInterrupt
         Somebody stopped it; what is finished is whole.
     """
-    recipe = Recipe.load(arguments.recipe)
+    recipe = Recipe.load(arguments.recipe).below(arguments.uid_root)
     if not recipe.deidentifies:
         raise Refused(
             "bad-recipe", f"Recipe {recipe.name!r} changes nothing; this command only writes what is changed."

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -27,6 +27,7 @@ from deidentify.recipe.policies import (
     When,
 )
 from deidentify.tables import CLEAN_PIXELS, OPTIONS
+from deidentify.uids import UUIDS, wrong_root
 
 __all__ = [
     "IMPLEMENTED_OPTIONS",
@@ -70,6 +71,8 @@ class Recipe:
         The policies.
     filters : tuple of Filter
         In the order of the file; the first that holds decides.
+    uid_root : str
+        What replaced UIDs start with.
     """
 
     name: str
@@ -83,6 +86,7 @@ class Recipe:
     pixels: PixelPolicy = field(default_factory=PixelPolicy)
     documents: DocumentPolicy = field(default_factory=DocumentPolicy)
     filters: tuple[Filter, ...] = ()
+    uid_root: str = UUIDS
 
     @property
     def deidentifies(self) -> bool:
@@ -107,7 +111,22 @@ class Recipe:
     @cached_property
     def hash(self) -> str:
         """SHA-256 of the content in canonical form: comments, order and spelling of tags do not matter."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        content = asdict(self)
+        if self.uid_root == UUIDS:  # a recipe that names no root has the hash that it had before there were roots
+            del content["uid_root"]
+        return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+    def below(self, uid_root: str) -> Recipe:
+        """Return the recipe with another root of UIDs, unless it names one itself or replaces nothing.
+
+        Raises
+        ------
+        Refused
+            ``bad-recipe``.
+        """
+        if wrong := wrong_root(uid_root):
+            raise Refused("bad-recipe", f"The root of UIDs {wrong}.")
+        return replace(self, uid_root=uid_root) if self.deidentifies and self.uid_root == UUIDS else self
 
     def admit(self, values: Mapping[int, bytes], *, little: bool = True) -> None:
         """Let an object with these raw top-level values pass, or not.

@@ -23,9 +23,22 @@ from deidentify.recipe.policies import (
 )
 from deidentify.recipe.targets import ACTIONS, override
 from deidentify.tables import CLEAN_PIXELS, CLEAN_VISUAL, table_e1_1
+from deidentify.uids import UUIDS, wrong_root
 
 PROFILES = ("basic", "none")
-KEYS = ("name", "profile", "options", "dates", "text", "pixels", "documents", "overrides", "when", "filters")
+KEYS = (
+    "name",
+    "profile",
+    "options",
+    "dates",
+    "text",
+    "pixels",
+    "documents",
+    "overrides",
+    "when",
+    "filters",
+    "uid-root",
+)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]{0,31}")
 _DATE_MODES = {"retain-full-dates": "keep", "retain-modified-dates": "shift"}
@@ -76,6 +89,7 @@ class _Reader:
             self._pixels(fields.get("pixels"), profile, options),
             self._documents(fields["documents"]) if "documents" in fields else DocumentPolicy(),
             self._filters(fields["filters"]) if "filters" in fields else (),
+            self._uid_root(fields["uid-root"]) if "uid-root" in fields else UUIDS,
         )
         if profile == "none" and recipe != Recipe(name, profile, (), recipe.edition, filters=recipe.filters):
             nodes.fail(
@@ -88,6 +102,12 @@ class _Reader:
         if not _NAME.fullmatch(name):
             self.nodes.fail(node, "a name is 1 to 32 letters, digits, spaces, dots, - and _")
         return name
+
+    def _uid_root(self, node: Node) -> str:
+        root = self.nodes.text(node)
+        if wrong := wrong_root(root):
+            self.nodes.fail(node, f"the root of UIDs {wrong}")
+        return root
 
     def _options(self, node: Node) -> tuple[str, ...]:
         found: set[str] = set()

@@ -10,8 +10,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import transaction
-from django.db.models import F, QuerySet, Sum
+from django.db.models import F, Q, QuerySet, Sum
 from django.utils import timezone
 
 import dimse
@@ -19,7 +20,7 @@ from deidentify.uids import UidMap
 from main import bells, identity
 from main.claims import Claim, locked
 from main.history import record_each
-from main.models import Batch, Image, LedgerEntry, Node, Series, Study
+from main.models import Batch, Image, LedgerEntry, Node, Series, Study, VaultEntry
 
 # How often a sender is asked how many images a study has before the study goes on with what is here.
 MOST_ASKS = 3
@@ -133,7 +134,9 @@ def _is_complete(study: Study, answers: Mapping[int, Answer], held: Claim[Series
 def _images_of(study: Study) -> int:
     """Images of the study that are here, and those of it that were cleaned up."""
     uid = identity.unseal(study.sealed_uid)
-    given_out = [UidMap(identity.pseudonyms().engine_key).replacement(uid), uid]  # the second by recipes that keep UIDs
-    entries = LedgerEntry.objects.filter(study_instance_uid__in=given_out)
+    replaced = UidMap(identity.pseudonyms().engine_key, settings.SENDIT_UID_ROOT).replacement(uid)
+    by_recipes = VaultEntry.objects.filter(study_index=study.uid_index).values("study_instance_uid")  # of other roots
+    given_out = Q(study_instance_uid__in=[replaced, uid]) | Q(study_instance_uid__in=by_recipes)  # uid: it was kept
+    entries = LedgerEntry.objects.filter(given_out)
     gone = entries.aggregate(images=Sum(F("images") + F("excluded")))["images"]
     return Image.objects.filter(series__study=study).count() + (gone or 0)

@@ -44,9 +44,9 @@ class OpenRelease:
 
 @lru_cache(maxsize=16)
 def deidentifier(recipe: str) -> Deidentifier:
-    """The engine for `recipe`, under the node's pseudonym key and project."""
+    """The engine for `recipe`, under the node's pseudonym key, project and root of UIDs."""
     key = identity.pseudonyms().engine_key
-    return Deidentifier(Recipe.load(recipe), key)
+    return Deidentifier(Recipe.load(recipe).below(settings.SENDIT_UID_ROOT), key)
 
 
 def create_release(
