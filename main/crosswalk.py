@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from main import identity
 from main.errors import Quarantine
-from main.identifiers import Answer, Provider, Request, provider_class
+from main.identifiers import Answer, Provider, Request, provider, provider_class
 from main.models import Pseudonym, Subject
 
 PATIENT = "patient"
@@ -168,6 +168,25 @@ def of_patient(project: str, issuer: str, patient_id: str) -> list[Pseudonym]:
 def patient_of(row: Pseudonym) -> Patient | None:
     """Return who a pseudonym belongs to; None if that was forgotten or never kept."""
     return Patient(**identity.unseal_values(row.sealed)) if row.sealed else None
+
+
+def patients_behind(project: str, pseudonyms: Collection[str]) -> dict[str, Patient]:
+    """Return who pseudonyms belong to, as far as anybody can tell: the vault, or else the provider.
+
+    The provider is not asked about who is forgotten here. For those who may see originals, and record it.
+
+    Raises
+    ------
+    Transient
+        The provider is away.
+    """
+    rows = {row.pseudonym: row for row in _of(project).filter(pseudonym__in=pseudonyms)}
+    found = {name: patient for name, row in rows.items() if (patient := patient_of(row))}
+    forgotten = {name for name, row in rows.items() if row.subject_index.startswith(_FORGOTTEN)}
+    if unknown := [name for name in pseudonyms if name not in found and name not in forgotten]:
+        told = provider().original_of(unknown)
+        found |= {name: Patient("", one) for name, one in told.items() if isinstance(one, str)}
+    return found
 
 
 def _of(project: str) -> QuerySet[Pseudonym]:

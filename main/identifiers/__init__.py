@@ -76,6 +76,13 @@ class Provider(ABC):
             raise answer
         return answer
 
+    def original_of(self, pseudonyms: Sequence[str]) -> dict[str, str | Quarantine]:
+        """The PatientID behind each pseudonym, or why there is none; nothing by a provider that cannot tell.
+
+        For those who may see originals, and record it. Raises like `identify_many`.
+        """
+        return {}
+
     @abstractmethod
     def check(self) -> str:
         """One sentence on how the provider is; raises like `identify`."""

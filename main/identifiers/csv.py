@@ -6,6 +6,7 @@ The file holds original ids, so what is wrong in it is said with line numbers an
 from __future__ import annotations
 
 import csv
+import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -61,6 +62,11 @@ class Provider(identifiers.Provider):
         """
         rows = self._rows()
         return [_answer(request, rows.get(request.patient_key)) for request in requests]
+
+    def original_of(self, pseudonyms: Sequence[str]) -> dict[str, str | Quarantine]:
+        """The patient_id of those that the table has."""
+        ids: dict[str, str | Quarantine] = {row.pseudonym: json.loads(key)[2] for key, row in self._rows().items()}
+        return {one: ids[one] for one in pseudonyms if one in ids}
 
     def check(self) -> str:
         """Read the table."""

@@ -6,7 +6,7 @@ Here is who asks and what follows from an answer; the format is in `gpas_wire.py
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from django.conf import settings
 from requests.auth import AuthBase, HTTPBasicAuth
@@ -16,7 +16,7 @@ from main.errors import Quarantine, Transient
 from main.identifiers import Answer, Request, gpas_wire, unfit
 from main.identifiers.http import Bearer, Service, accepted, call, insist
 
-# Of a pseudonym, or why there is none.
+# What was given for each value that was asked about, or why there is none.
 Given = dict[str, str | Quarantine]
 
 
@@ -69,20 +69,61 @@ class Provider(identifiers.Provider):
         )
         return f"gPAS answers at {_base()}; pseudonyms of domain {settings.GPAS_DOMAIN}"
 
+    def original_of(self, pseudonyms: Sequence[str]) -> dict[str, str | Quarantine]:
+        """The PatientID behind each pseudonym, or why the service does not tell.
+
+        Raises
+        ------
+        Transient
+            As `identify_many`.
+        """
+        return self._each(pseudonyms, self._back)
+
     def _ask(self, domain: str, keyword: str, originals: Sequence[str]) -> Given:
         """The pseudonym of each of `originals`, each asked about once; of none, none."""
+        given = self._each(originals, lambda piece: self._pseudonyms(domain, keyword, piece))
+        return dict(_distinct(given, keyword))
+
+    def _each(self, values: Sequence[str], ask: Callable[[Sequence[str]], Given]) -> Given:
+        """What is given for each of `values`, asked about once, in pieces; one that is refused costs its piece."""
         given: Given = {}
-        wanted = [one for one in dict.fromkeys(originals) if one]
+        wanted = [one for one in dict.fromkeys(values) if one]
         for start in range(0, len(wanted), settings.GPAS_VALUES_PER_CALL):
             piece = wanted[start : start + settings.GPAS_VALUES_PER_CALL]
             try:
-                given |= self._call(domain, keyword, piece)
+                given |= ask(piece)
             except Quarantine as refused:
                 given |= dict.fromkeys(piece, refused)
-        return dict(_distinct(given, keyword))
+        return given
 
-    def _call(self, domain: str, keyword: str, originals: Sequence[str]) -> Given:
-        operation, resource = gpas_wire.question(self._api, domain, originals, settings.GPAS_CREATE)
+    def _pseudonyms(self, domain: str, keyword: str, originals: Sequence[str]) -> Given:
+        question = gpas_wire.question(self._api, domain, originals, settings.GPAS_CREATE)
+        found = self._call(question, keyword, domain, originals, gpas_wire.PSEUDONYM)
+        given: Given = {one: _usable(keyword, one, pseudonym) for one, pseudonym in found.values.items()}
+        given |= {one: _unknown(keyword, code) for one, code in found.errors.items()}
+        missing = [one for one in originals if one not in given]
+        return given | dict.fromkeys(missing, _bad(f"leaves out {keyword}s that were asked about"))
+
+    def _back(self, pseudonyms: Sequence[str]) -> Given:
+        question = gpas_wire.question_back(self._api, settings.GPAS_DOMAIN, pseudonyms)
+        found = self._call(question, "PatientID", settings.GPAS_DOMAIN, pseudonyms, gpas_wire.ORIGINAL)
+        given: Given = {
+            one: original if original != one else _bad("gives a pseudonym back as its original")
+            for one, original in found.values.items()
+        }
+        given |= {one: _no_original(code) for one, code in found.errors.items()}
+        missing = [one for one in pseudonyms if one not in given]
+        return given | dict.fromkeys(missing, _bad("leaves out pseudonyms that were asked about"))
+
+    def _call(
+        self,
+        question: tuple[str, gpas_wire.Resource],
+        keyword: str,
+        domain: str,
+        asked: Sequence[str],
+        wanted: str,
+    ) -> gpas_wire.Found:
+        operation, resource = question
         content = gpas_wire.encode(resource, self._media_type)
         url = f"{_base()}/{operation}" if operation else _base()
         reply = insist(
@@ -94,13 +135,10 @@ class Provider(identifiers.Provider):
                 f"gPAS answered 404 for the domain of {keyword}: look at GPAS_URL, GPAS_API and the name of the domain.",
             )
         answer = gpas_wire.decode(accepted(self._service, reply).content)
-        found = gpas_wire.read(self._api, domain, originals, answer)
+        found = gpas_wire.read(self._api, domain, asked, answer, wanted)
         if found is None:
             raise _bad("is not one to the question")
-        given: Given = {one: _usable(keyword, one, pseudonym) for one, pseudonym in found.pseudonyms.items()}
-        given |= {one: _unknown(keyword, code) for one, code in found.errors.items()}
-        missing = [one for one in originals if one not in given]
-        return given | dict.fromkeys(missing, _bad(f"leaves out {keyword}s that were asked about"))
+        return found
 
 
 def _base() -> str:
@@ -143,11 +181,19 @@ def _distinct(given: Given, keyword: str) -> Iterator[tuple[str, str | Quarantin
 
 
 def _unknown(keyword: str, code: str) -> Quarantine:
-    code = code if code.isascii() and code.replace("-", "").isalnum() and len(code) < 40 else "another code"
     return Quarantine(
         "identifiers-unknown",
-        f"gPAS has no pseudonym for this {keyword} ({code}). Enter it there, or set GPAS_CREATE=yes; then requeue.",
+        f"gPAS has no pseudonym for this {keyword} ({_told(code)}). Enter it there, or set GPAS_CREATE=yes; then requeue.",
     )
+
+
+def _no_original(code: str) -> Quarantine:
+    return Quarantine("identifiers-unknown", f"gPAS does not know this pseudonym, or does not tell ({_told(code)}).")
+
+
+def _told(code: str) -> str:
+    """`code` as it may stand in a sentence."""
+    return code if code.isascii() and code.replace("-", "").isalnum() and len(code) < 40 else "another code"
 
 
 def _bad(what: str) -> Quarantine:

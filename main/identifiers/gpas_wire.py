@@ -21,6 +21,7 @@ from main.errors import Transient
 
 FHIR = "http://hl7.org/fhir"
 SYSTEM = "https://ths-greifswald.de/gpas"
+ORIGINAL, PSEUDONYM = "original", "pseudonym"
 JSON, XML = "application/fhir+json", "application/fhir+xml"
 
 # A resource as JSON has it.
@@ -33,8 +34,8 @@ class Api:
 
     Attributes
     ----------
-    create, look_up : str
-        The operations that give pseudonyms: one makes those that are missing, the other does not.
+    create, look_up, back : str
+        The operations that give pseudonyms (one makes those that are missing, the other does not) and that give originals.
     domain : str
         What the parameter of the domain is called.
     batched : bool
@@ -47,6 +48,7 @@ class Api:
 
     create: str
     look_up: str
+    back: str = "$de-pseudonymize"
     domain: str = "target"
     batched: bool = False
     identifiers: bool = False
@@ -54,40 +56,44 @@ class Api:
 
 
 APIS = {
-    "gpas": Api("$pseudonymizeAllowCreate", "$pseudonymize"),
+    "gpas": Api("$pseudonymizeAllowCreate", "$pseudonymize", "$dePseudonymize"),
     "gpas-1.10.2": Api("$pseudonymize-allow-create", "$pseudonymize"),
     "mii-1.0": Api("$pseudonymize", "$pseudonymize", batched=True, says_create=True),
     "mii-1.1": Api("$pseudonymize", "$pseudonymize", batched=True, says_create=True),
-    "mii-2026": Api("$pseudonymize", "$get-pseudonym", "context", batched=True, identifiers=True),
+    "mii-2026": Api("$pseudonymize", "$get-pseudonym", domain="context", batched=True, identifiers=True),
 }
 
 
 @dataclass(frozen=True)
 class Found:
-    """What an answer says: the pseudonym of each original, and the code of each that has none."""
+    """What an answer says: the pseudonym of each original (or the other way), and the code of each that has none."""
 
-    pseudonyms: dict[str, str] = field(repr=False)
+    values: dict[str, str] = field(repr=False)
     errors: dict[str, str] = field(repr=False)
 
 
 def question(api: Api, domain: str, originals: Sequence[str], create: bool) -> tuple[str, Resource]:
-    """The operation to POST to (empty: the base address) and the resource to send."""
-    operation = api.create if create else api.look_up
+    """The operation to POST to (empty: the base address) for pseudonyms of `originals`, and the resource to send."""
+    says_create = [{"name": "allowCreate", "valueBoolean": create}] if api.says_create else []
+    return _question(api, domain, api.create if create else api.look_up, ORIGINAL, originals, says_create)
+
+
+def question_back(api: Api, domain: str, pseudonyms: Sequence[str]) -> tuple[str, Resource]:
+    """The same for the originals of `pseudonyms`."""
+    return _question(api, domain, api.back, PSEUDONYM, pseudonyms, [])
+
+
+def _question(
+    api: Api, domain: str, operation: str, asked: str, values: Sequence[str], options: list[Resource]
+) -> tuple[str, Resource]:
+    def parameters(*some: str) -> Resource:
+        named = [_value(api, asked, one) for one in some]
+        return {"resourceType": "Parameters", "parameter": [_value(api, api.domain, domain), *options, *named]}
+
     if not api.batched:
-        return operation, _parameters(api, domain, originals, create)
-    entries = [
-        {"resource": _parameters(api, domain, [one], create), "request": {"method": "POST", "url": operation}}
-        for one in originals
-    ]
+        return operation, parameters(*values)
+    entries = [{"resource": parameters(one), "request": {"method": "POST", "url": operation}} for one in values]
     return "", {"resourceType": "Bundle", "type": "batch", "entry": entries}
-
-
-def _parameters(api: Api, domain: str, originals: Sequence[str], create: bool) -> Resource:
-    parameters: list[Resource] = [_value(api, api.domain, domain)]
-    if api.says_create:
-        parameters.append({"name": "allowCreate", "valueBoolean": create})
-    parameters += [_value(api, "original", one) for one in originals]
-    return {"resourceType": "Parameters", "parameter": parameters}
 
 
 def _value(api: Api, name: str, value: str) -> Resource:
@@ -163,30 +169,31 @@ def _local(element: Element) -> str:
     return str(element.tag).rpartition("}")[2]
 
 
-def read(api: Api, domain: str, originals: Sequence[str], answer: Resource) -> Found | None:
-    """What `answer` says about `originals`; None when it is not an answer to this question.
+def read(api: Api, domain: str, asked: Sequence[str], answer: Resource, given: str = PSEUDONYM) -> Found | None:
+    """What `answer` says about `asked`; None when it is not an answer to this question.
 
-    The outer names differ between examples of one version, so an entry is read by its parts.
+    `given` says what it gives: `PSEUDONYM` or `ORIGINAL`. The outer names differ between examples of one version, so an
+    entry is read by its parts.
     """
     found = Found({}, {})
     if not api.batched:
-        return found if _read_parameters(answer, domain, originals, found) else None
+        return found if _read_parameters(answer, domain, asked, given, found) else None
     entries = answer.get("entry")
-    if answer.get("resourceType") != "Bundle" or not isinstance(entries, list) or len(entries) != len(originals):
+    if answer.get("resourceType") != "Bundle" or not isinstance(entries, list) or len(entries) != len(asked):
         return None
-    for original, entry in zip(originals, entries, strict=True):  # FHIR R4 3.1.0.11.1: in the order of the questions
+    for one, entry in zip(asked, entries, strict=True):  # FHIR R4 3.1.0.11.1: in the order of the questions
         if not isinstance(entry, dict) or not isinstance(response := entry.get("response"), dict):
             return None
         status = str(response.get("status", ""))[:3]
         resource = entry.get("resource")
         if not status.startswith("2"):
-            found.errors[original] = status or "unknown"
-        elif not isinstance(resource, dict) or not _read_parameters(resource, domain, [original], found):
+            found.errors[one] = status or "unknown"
+        elif not isinstance(resource, dict) or not _read_parameters(resource, domain, [one], given, found):
             return None
     return found
 
 
-def _read_parameters(answer: Resource, domain: str, originals: Sequence[str], found: Found) -> bool:
+def _read_parameters(answer: Resource, domain: str, asked: Sequence[str], given: str, found: Found) -> bool:
     parameters = answer.get("parameter")
     if answer.get("resourceType") != "Parameters" or not isinstance(parameters, list):
         return False
@@ -195,16 +202,16 @@ def _read_parameters(answer: Resource, domain: str, originals: Sequence[str], fo
     if not rows and flat:
         rows = [("", flat)]
     for name, parts in rows:
-        original = parts.get("original", parts.get("value", originals[0] if len(originals) == 1 else ""))
+        one = parts.get(ORIGINAL if given == PSEUDONYM else PSEUDONYM, asked[0] if len(asked) == 1 else "")
         told = parts.get("target", parts.get("context", domain))
-        if told != domain or original not in originals or original in found.pseudonyms or original in found.errors:
+        if told != domain or one not in asked or one in found.values or one in found.errors:
             return False
         if name == "error":
-            found.errors[original] = parts.get("error-code", "unknown")
-        elif pseudonym := parts.get("pseudonym"):
-            found.pseudonyms[original] = pseudonym
+            found.errors[one] = parts.get("error-code", "unknown")
+        elif value := parts.get(given, parts.get("value")):
+            found.values[one] = value
         else:
-            found.errors[original] = "no-pseudonym"
+            found.errors[one] = f"no-{given}"
     return True
 
 

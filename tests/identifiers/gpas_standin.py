@@ -44,6 +44,14 @@ SPOILERS: dict[str, Callable[[Answer], object]] = {
 }
 
 
+# The same for answers that give originals.
+BACK_SPOILERS: dict[str, Callable[[Answer], object]] = {
+    "other-pseudonym": lambda answer: _set(answer, "pseudonym", "somebody's"),
+    "empty-original": lambda answer: _set(answer, "original", ""),
+    "pseudonym-as-original": lambda answer: _set(answer, "original", _first(answer)[1]["valueIdentifier"]["value"]),
+}
+
+
 class Gpas(standin.Standin):
     """The service at `url`; `calls` has domain, values and operation of each question."""
 
@@ -76,6 +84,11 @@ class Gpas(standin.Standin):
                 self.known[domain, original] = "SAME" if self.same_for_all else f"psn_{digest}"
             return self.known.get((domain, original))
 
+    def original(self, domain: str, pseudonym: str) -> str | None:
+        """The original of a pseudonym that was made."""
+        with self.lock:
+            return next((one for (of, one), name in self.known.items() if (of, name) == (domain, pseudonym)), None)
+
 
 class _Handler(standin.Handler):
     service: Gpas
@@ -107,27 +120,32 @@ class _Handler(standin.Handler):
         """One list in, one list out (gPAS)."""
         values = _values(question)
         [domain] = values["target"]
-        self.service.calls.append((operation, domain, values["original"]))
+        back = operation in ("$dePseudonymize", "$de-pseudonymize")
+        asked, given = ("pseudonym", "original") if back else ("original", "pseudonym")
+        self.service.calls.append((operation, domain, values[asked]))
         if domain not in DOMAINS:
             return 404, {"resourceType": "OperationOutcome"}
-        if operation not in ("$pseudonymizeAllowCreate", "$pseudonymize-allow-create", "$pseudonymize"):
+        if not back and operation not in ("$pseudonymizeAllowCreate", "$pseudonymize-allow-create", "$pseudonymize"):
             return 400, {"resourceType": "OperationOutcome"}
         rows = []
-        for original in values["original"]:
-            pseudonym = self.service.pseudonym(domain, original, operation != "$pseudonymize")
-            parts = [_identifier("target", domain), _identifier("original", original)]
-            if pseudonym is None:
+        for one in values[asked]:
+            if back:
+                found = self.service.original(domain, one)
+            else:
+                found = self.service.pseudonym(domain, one, operation != "$pseudonymize")
+            parts = [_identifier("target", domain), _identifier(asked, one)]
+            if found is None:
                 code = {"system": "http://hl7.org/fhir/issue-type", "code": "not-found"}
                 rows.append({"name": "error", "part": [*parts, {"name": "error-code", "valueCoding": code}]})
             else:
-                rows.append({"name": "pseudonym", "part": [*parts, _identifier("pseudonym", pseudonym)]})
+                rows.append({"name": given, "part": [*parts, _identifier(given, found)]})
         answer = {"resourceType": "Parameters", "parameter": rows}
         if self.service.fault == "wrong-order":
             rows.reverse()
         if self.service.fault == "swapped-names":
             for row in rows:
                 row["name"] = "original"
-        if spoil := SPOILERS.get(self.service.fault):
+        if spoil := SPOILERS.get(self.service.fault) or BACK_SPOILERS.get(self.service.fault):
             spoil(answer)
         return 200, answer
 
@@ -138,20 +156,28 @@ class _Handler(standin.Handler):
             assert entry["request"]["method"] == "POST"
             values = _values(entry["resource"])
             is_2026 = "context" in values
-            [domain], [original] = values["context" if is_2026 else "target"], values["original"]
+            target = "context" if is_2026 else "target"
             operation = entry["request"]["url"]
-            self.service.calls.append((operation, domain, [original]))
-            create = operation == "$pseudonymize" if is_2026 else values["allowCreate"] in ([True], ["true"])
-            pseudonym = self.service.pseudonym(domain, original, create)
-            if pseudonym is None:
+            back = operation == "$de-pseudonymize"
+            [domain], [one] = values[target], values["pseudonym" if back else "original"]
+            self.service.calls.append((operation, domain, [one]))
+            if back:
+                found = self.service.original(domain, one)
+            else:
+                create = operation == "$pseudonymize" if is_2026 else values["allowCreate"] in ([True], ["true"])
+                found = self.service.pseudonym(domain, one, create)
+            if found is None:
                 entries.append({"response": {"status": "404 Not Found"}})
                 continue
-            if self.service.fault == "mii-1.0-shape":
-                parts = [{"name": "target", "valueString": domain}, {"name": "original", "valueString": original}]
-                rows = [{"name": "pseudonym", "part": [*parts, {"name": "pseudonym", "valueString": pseudonym}]}]
+            if back:
+                parts = [_identifier(target, domain), _identifier("value", found), _identifier("pseudonym", one)]
+                rows = [{"name": "original", "part": parts}]
+            elif self.service.fault.startswith("mii-1.0-shape"):
+                name = "value" if self.service.fault.endswith("value") else "pseudonym"
+                parts = [{"name": "target", "valueString": domain}, {"name": "original", "valueString": one}]
+                rows = [{"name": "pseudonym", "part": [*parts, {"name": name, "valueString": found}]}]
             else:
-                rows = [_identifier("context" if is_2026 else "target", domain)]
-                rows += [_identifier("original", original), _identifier("pseudonym", pseudonym)]
+                rows = [_identifier(target, domain), _identifier("original", one), _identifier("pseudonym", found)]
             resource = {"resourceType": "Parameters", "parameter": rows}
             entries.append({"resource": resource, "response": {"status": "200 OK"}})
         if self.service.fault == "too-few":

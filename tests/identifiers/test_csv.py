@@ -105,3 +105,8 @@ def test_a_table_that_is_missing_or_not_named(table: Any, settings: Any) -> None
     settings.SENDIT_IDENTIFIERS_FILE = None
     with pytest.raises(Transient, match="SENDIT_IDENTIFIERS_FILE"):
         Provider()
+
+
+def test_the_table_leads_back(table: Any) -> None:
+    provider = table("patient_id,issuer,pseudonym\n007,A,SUB-1\nMRN2,,SUB-2\n")
+    assert provider.original_of(["SUB-1", "SUB-9"]) == {"SUB-1": "007"}

@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from main import crosswalk
 from main.errors import Quarantine, Transient
 from main.identifiers import gpas_wire
 from main.identifiers import provider as configured
 from main.identifiers.gpas import Provider
 from tests.identifiers import standin
 from tests.identifiers.conftest import CANARIES, asking
-from tests.identifiers.gpas_standin import PASSWORD, SPOILERS, TOKEN, USER, Gpas
+from tests.identifiers.gpas_standin import BACK_SPOILERS, PASSWORD, SPOILERS, TOKEN, USER, Gpas
 
 AWKWARD = ["A&B", "A<B>", 'A"B', "A'B", "A*", "?", "A\\B", "0007", "ｶﾅ", "山田^太郎=やまだ", "x" * 64]
 
@@ -58,8 +59,8 @@ def test_every_published_interface_gives_the_pseudonyms(ask: Any, gpas: Gpas, ap
 def test_parts_are_read_also_where_the_outer_names_are_others(ask: Any, gpas: Gpas) -> None:
     gpas.fault = "swapped-names"
     assert ask().identify(asking()).values["PatientID"].startswith("psn_")
-    gpas.fault = "mii-1.0-shape"
-    assert ask(GPAS_API="mii-1.0").identify(asking()).values["PatientID"].startswith("psn_")
+    for gpas.fault in ("mii-1.0-shape", "mii-1.0-shape-value"):
+        assert ask(GPAS_API="mii-1.0").identify(asking()).values["PatientID"].startswith("psn_")
 
 
 @pytest.mark.parametrize("api", gpas_wire.APIS)
@@ -229,3 +230,75 @@ def test_no_value_and_no_secret_in_any_error_or_log(
 def test_the_node_uses_it_when_it_is_chosen(ask: Any) -> None:
     ask()
     assert isinstance(configured(), Provider)
+
+
+@pytest.mark.parametrize("api", gpas_wire.APIS)
+@pytest.mark.parametrize("format", ["json", "xml"])
+def test_pseudonyms_lead_back_to_their_originals(ask: Any, gpas: Gpas, api: str, format: str) -> None:
+    names = {gpas.pseudonym("Patients", one, True): one for one in AWKWARD}
+    found = ask(GPAS_API=api, GPAS_FORMAT=format).original_of([*names, "nobodys", next(iter(names))])
+    unknown = found.pop("nobodys")
+    assert found == names
+    assert isinstance(unknown, Quarantine)
+    assert unknown.code == "identifiers-unknown"
+    asked = {"gpas": "$dePseudonymize"}.get(api, "$de-pseudonymize")
+    assert {(operation, domain) for operation, domain, _ in gpas.calls} == {(asked, "Patients")}
+    assert ("Patients", "nobodys") not in gpas.known
+
+
+def test_many_pseudonyms_go_into_few_calls(ask: Any, gpas: Gpas) -> None:
+    names = {gpas.pseudonym("Patients", f"P{n}", True): f"P{n}" for n in range(150)}
+    gpas.fault = "wrong-order"
+    assert ask().original_of(list(names)) == names
+    assert [len(values) for _, _, values in gpas.calls] == [100, 50]
+
+
+@pytest.mark.parametrize(
+    "fault", ["other-resource", "no-parameters", "too-few", "twice", "other-domain", *BACK_SPOILERS]
+)
+def test_a_bad_answer_gives_no_original(ask: Any, gpas: Gpas, fault: str) -> None:
+    name = gpas.pseudonym("Patients", "CANARYMRN-731", True)
+    gpas.fault = fault
+    [given] = ask().original_of([name]).values()
+    assert isinstance(given, Quarantine)
+    assert given.code == ("identifiers-unknown" if fault == "empty-original" else "identifiers-answer")
+
+
+def test_a_bundle_with_too_few_answers_gives_no_original(ask: Any, gpas: Gpas) -> None:
+    names = [gpas.pseudonym("Patients", one, True) for one in "AB"]
+    gpas.fault = "too-few"
+    found = ask(GPAS_API="mii-2026").original_of(names)
+    assert [one.code for one in found.values()] == ["identifiers-answer"] * 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ("400", "identifiers-refused"),
+        ("401", "identifiers-unauthorised"),
+        ("403", "identifiers-unauthorised"),
+        ("404", "identifiers-settings"),
+        ("500", "identifiers-away"),
+        ("hang", "identifiers-slow"),
+        ("html", "identifiers-garbled"),
+    ],
+)
+def test_a_service_that_refuses_or_is_away_says_so(ask: Any, gpas: Gpas, fault: str, code: str) -> None:
+    name = gpas.pseudonym("Patients", "CANARYMRN-731", True)
+    gpas.fault = fault
+    try:
+        [given] = ask().original_of([name]).values()
+    except Transient as error:
+        given = error
+    assert given.code == code
+    assert "CANARY" not in given.sentence
+    assert name not in given.sentence
+
+
+def test_who_is_forgotten_here_is_not_asked_about(ask: Any, gpas: Gpas, db: None) -> None:
+    ask()
+    here, gone = (gpas.pseudonym("Patients", one, True) for one in ("P1", "P2"))
+    crosswalk.enter("default", {1: crosswalk.Name("2" * 64, gone, "")})
+    crosswalk.forget(gone, [])
+    assert crosswalk.patients_behind("default", [here, gone]) == {here: crosswalk.Patient("", "P1")}
+    assert gpas.calls == [("$dePseudonymize", "Patients", [here])]
