@@ -10,17 +10,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from struct import pack, unpack
 
-from deidentify.dictionary import vr_of
+from deidentify.charset import decode
+from deidentify.dictionary import TAGS, vr_of
 from deidentify.elements import Made, Piece
 from deidentify.facts import PIXELS
 from deidentify.frames import Part
+from deidentify.levels import TELLING
 from deidentify.part10 import TRANSFER_SYNTAX, Head, encoding_of
 from deidentify.rewrite import Rewriter
 from deidentify.source import Source
-from deidentify.walk import END_ITEM, END_SEQUENCE, ITEM, PADDING, SEQUENCE, Event, Limits, Walk
+from deidentify.walk import ELEMENT, END_ITEM, END_SEQUENCE, ITEM, PADDING, SEQUENCE, Event, Limits, Walk
 
 # Bytes that are kept of one object; what goes beyond counts among what is lost.
 LARGEST = 1 << 25
+# What tells whose image it is is kept up to so many bytes also where the release has it.
+_SHORT = 1 << 10
 _NO_LIMITS = Limits(depth=1 << 10, elements=1 << 30, items=1 << 30)  # it was walked through before
 
 
@@ -39,8 +43,8 @@ class WayBack:
     vrs : bytes
         Their VRs, two bytes each; empty in implicit VR.
     runs : tuple of bytes
-        Those of them, encoded, that the release does not have, or has otherwise; neighbours together. It has all others
-        as they were.
+        Those of them, encoded, that the release does not have, or has otherwise, and `TELLING` ones; neighbours together.
+        It has all others as they were.
     lost : tuple of int
         Tags of what does not come back: pixel data that was cleaned, what describes it, and what was too large. They
         stay as they are in the release.
@@ -84,6 +88,15 @@ class WayBack:
         for tag, _ in self.missing:
             kept.pop(tag, None)
         return kept
+
+    def texts(self, keywords: Iterable[str]) -> dict[str, str]:
+        """Return original values as text, of those attributes that were there with a value; no sequences."""
+        values = dict[int, bytes]()
+        for run, walk in self._walks():
+            values |= {event[1]: run[event[4] : stop] for event, stop in top_level(walk) if event[0] == ELEMENT}
+        character_set = values.get(TAGS["SpecificCharacterSet"], b"")
+        texts = {keyword: decode(values.get(TAGS[keyword], b""), character_set) for keyword in keywords}
+        return {keyword: text for keyword, text in texts.items() if text}
 
 
 def top_level(walk: Walk) -> list[tuple[Event, int]]:
@@ -145,9 +158,10 @@ def way_back(
         if tag not in watched:  # removed, like most: it goes with its neighbours
             continue
         start, stop = starts[at], ends[at]
-        if tag not in same and not (
-            tag in elements and _is_same(elements[tag], source, start, stop) and tags.count(tag) == 1
-        ):
+        is_same = tag in same or (
+            tag in elements and tags.count(tag) == 1 and _is_same(elements[tag], source, start, stop)
+        )
+        if not is_same or (tag in TELLING and stop - start <= _SHORT):
             if not (tag in picture or tag in PIXELS or stop - start > room):
                 room -= stop - start
                 continue

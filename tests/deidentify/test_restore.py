@@ -62,6 +62,22 @@ def test_it_is_not_gathered_unless_it_is_asked_for(engine: Deidentifier, ct: Pat
     assert dcmread(ct).PatientID not in repr(asked)
 
 
+def test_it_tells_whose_it_is_whatever_the_recipe_leaves_alone(engine: Deidentifier, tmp_path: Path) -> None:
+    ds = dcmread(FOLDER / "CT_small.dcm")
+    ds.SpecificCharacterSet, ds.PatientName, ds.StudyDescription = "ISO_IR 100", "MÜLLER^JÖRG", "KOPF \\ HALS"
+    ds.save_as(tmp_path / "in")
+    kept = ("Modality", "SeriesNumber", "PatientSex", "StudyDate")
+    for number, one in enumerate((engine, RESEARCH)):
+        way = released(one, tmp_path / "in", tmp_path / str(number))
+        told = way.texts(["PatientName", "StudyDescription", "PatientAddress", "ReferencedImageSequence", *kept])
+        assert told == {
+            "PatientName": "MÜLLER^JÖRG",
+            "StudyDescription": "KOPF \\ HALS",
+            **{keyword: str(ds[keyword].value) for keyword in kept},
+        }
+        assert back(tmp_path / str(number), way) == (tmp_path / "in").read_bytes()
+
+
 def test_the_way_of_two_recipes_leads_back_from_either(engine: Deidentifier, ct: Path, tmp_path: Path) -> None:
     ways = [released(one, ct, tmp_path / name) for one, name in ((engine, "a"), (RESEARCH, "b"))]
     for order in (ways, ways[::-1]):
