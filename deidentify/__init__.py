@@ -8,6 +8,7 @@ from deidentify.engine import Deidentifier, Released
 from deidentify.errors import Refused
 from deidentify.gate import Limits, Structure, read_structure, text
 from deidentify.identifiers import Identifiers
+from deidentify.put_back import put_back
 from deidentify.recipe import Recipe
 from deidentify.restore import restore
 from deidentify.way_back import WayBack
@@ -24,6 +25,7 @@ __all__ = [
     "Structure",
     "WayBack",
     "Ways",
+    "put_back",
     "read_structure",
     "restore",
     "text",
