@@ -7,13 +7,13 @@ accepted and answered with what to use instead.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sendit.reference import RETIRED, SETTINGS
+from sendit import console
+from sendit.reference import RETIRED
 
 # Options that set something, and the setting.
 WORKING = {
@@ -39,8 +39,6 @@ ELSEWHERE = {
 CLEANUP = "what is proven to have arrived is removed by the node when SENDIT_CLEANUP is yes."
 MIGRATED = "There is nothing to migrate: received images go on as they come, and none are kept in folders of patients."
 
-_SETTINGS = {setting.name: setting for setting in SETTINGS}
-
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the receiver in this terminal until SIGTERM or Ctrl-C."""
@@ -50,16 +48,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     for option, name in WORKING.items():
         if options[_key(option)] is not None:
-            _set(name, options[_key(option)])
+            console.set_to(name, options[_key(option)])
     for option in ELSEWHERE:
         if options[_key(option)]:
             print(f"{option} does nothing here: {_instead(option)}", file=sys.stderr)
     if options["cleanup_after_upload"]:
         print(f"--cleanup-after-upload does nothing here: {CLEANUP}", file=sys.stderr)
     if options["log_file"]:
-        _log_into(Path(options["log_file"]))
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sendit.settings")
-    _run(["show_config"] if options["show_config"] else ["receiver_start", "--foreground"])
+        console.log_into(Path(options["log_file"]))
+    console.run("dicom-receiver", ["show_config"] if options["show_config"] else ["receiver_start", "--foreground"])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -69,8 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         "the environment. Images go on from the folder when the node runs: `manage.py node`.",
     )
     for option, name in WORKING.items():
-        setting = _SETTINGS[name]
-        parser.add_argument(option, type=_checked(name), metavar="VALUE", help=f"{setting.help} ({name})")
+        parser.add_argument(option, **console.option(name))
     parser.add_argument("--log-file", metavar="FILE", help="write the log into this file instead of the console")
     parser.add_argument("--show-config", action="store_true", help="print every setting, secrets masked, and end")
     parser.add_argument("--migrate", action="store_true", help="does nothing here: " + MIGRATED)
@@ -81,50 +77,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _checked(name: str) -> Callable[[str], str]:
-    """Return what argparse checks a value with: the setting's own kind."""
-    kind = _SETTINGS[name].kind
-
-    def check(text: str) -> str:
-        try:
-            kind.parse(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r} is not {kind.name}") from None
-        return text
-
-    return check
-
-
-def _set(name: str, value: str) -> None:
-    for other in _SETTINGS[name].aliases:
-        os.environ.pop(other, None)
-    os.environ[name] = value
-
-
 def _instead(option: str) -> str:
     return RETIRED["DICOM_RECEIVER_" + _key(option).upper()]
 
 
 def _key(option: str) -> str:
     return option.removeprefix("--").replace("-", "_")
-
-
-def _log_into(path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    except OSError as error:
-        sys.exit(f"--log-file: the file cannot be written ({error.strerror}).")
-    os.dup2(handle, sys.stdout.fileno())
-    os.dup2(handle, sys.stderr.fileno())
-
-
-def _run(command: list[str]) -> None:
-    from django.core.exceptions import ImproperlyConfigured
-    from django.core.management import execute_from_command_line
-
-    try:
-        execute_from_command_line(["dicom-receiver", *command])
-    except ImproperlyConfigured as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
