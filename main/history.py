@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.utils import timezone
@@ -41,6 +41,7 @@ def _event(
     count: int = 0,
     code: str = "",
     sentence: str = "",
+    names: Sequence[str] | None = None,
 ) -> Event:
     return Event(
         at=timezone.now(),
@@ -55,4 +56,5 @@ def _event(
         count=count,
         code=code[:40],
         sentence=sentence[:500],
+        names=None if names is None else list(names),
     )

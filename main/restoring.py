@@ -6,25 +6,26 @@ Nothing here decides who may (see `manage.py restore`), and no value is in an ou
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import TypeVar
 
 from deidentify import Refused, read_structure, restore, text
-from deidentify.dictionary import TAGS, keyword_of
+from deidentify.dictionary import TAGS, name_of
 from deidentify.gate import SOP_INSTANCE
 from main.history import record
 from main.models import VaultEntry
 from main.vault import Opened, of_series
 
-LONGEST_REASON = 200
+T = TypeVar("T")
 RESTORED, THERE, UNKNOWN = "restored", "there", "unknown"
 _SERIES = TAGS["SeriesInstanceUID"]
 _NOT_KNOWN = (
     "The vault does not know this image: it was released by another node, or before there was a vault, or forgotten."
 )
-_THERE = "The original is there already; it was left as it is."
+ALREADY = "The original is there already; it was left as it is."
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Outcome:
 class _File:
     path: Path
     place: Path
+    target: Path
     series: str
     instance: str
     transfer_syntax: str
@@ -68,8 +70,27 @@ def files(source: Path) -> list[Path]:
     return sorted(path for path in found if path.is_file() and not path.is_symlink() and path.name[0] != ".")
 
 
+def places(source: Path, target: Path) -> Iterator[tuple[Path, Path, Path]]:
+    """Yield each file, what it is called, and where its original goes: below `target`, or as `cp` takes a single file."""
+    for path in files(source):
+        if source.is_dir():
+            yield path, path.relative_to(source), target / path.relative_to(source)
+        else:
+            yield path, Path(path.name), target / path.name if target.is_dir() else target
+
+
+def written(target: Path, write: Callable[[Path], T]) -> T:
+    """Let `write` make a file, which appears under its name when it is whole."""
+    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    partial = target.with_name(f".{target.name}.part")
+    partial.unlink(missing_ok=True)
+    done = write(partial)
+    os.rename(partial, target)
+    return done
+
+
 def restore_files(source: Path, target: Path, reason: str, actor: str) -> Iterator[Outcome]:
-    """Make the originals of the released files in `source` again, below `target`, series by series.
+    """Make the originals of the released files in `source` again, series by series.
 
     Each series is recorded before its first file is written. What is there already stays, so that an interrupted run
     goes on.
@@ -77,7 +98,7 @@ def restore_files(source: Path, target: Path, reason: str, actor: str) -> Iterat
     Parameters
     ----------
     source, target : Path
-        A file or folder, and the folder for the originals.
+        A file or folder, and the folder for the originals; for a file also the name of its original.
     reason, actor : str
         Why, and who asks.
 
@@ -87,29 +108,28 @@ def restore_files(source: Path, target: Path, reason: str, actor: str) -> Iterat
         Of each file.
     """
     known = list[_File]()
-    for path in files(source):
-        place = path.relative_to(source) if source.is_dir() else Path(path.name)
+    for path, place, to in places(source, target):
         try:
             structure = read_structure(path, (_SERIES,))
         except Refused as refused:
             yield Outcome(place, refused.code, refused.sentence)
         else:
             series, instance = text(structure, _SERIES), text(structure, SOP_INSTANCE)
-            known.append(_File(path, place, series, instance, structure.transfer_syntax_uid))
+            known.append(_File(path, place, to, series, instance, structure.transfer_syntax_uid))
     opened = Opened()
     known.sort(key=lambda file: file.series)
     for uid, of_one in groupby(known, key=lambda file: file.series):
         entries = list(of_series(uid)) if uid else []
-        yield from _series(list(of_one), entries, target, opened, reason, actor)
+        yield from _series(list(of_one), entries, opened, reason, actor)
 
 
 def _series(
-    found: list[_File], entries: list[VaultEntry], target: Path, opened: Opened, reason: str, actor: str
+    found: list[_File], entries: list[VaultEntry], opened: Opened, reason: str, actor: str
 ) -> Iterator[Outcome]:
     asked = list[_File]()
     for file in found:
-        if (target / file.place).exists():
-            yield Outcome(file.place, THERE, _THERE)
+        if file.target.exists():
+            yield Outcome(file.place, THERE, ALREADY)
         elif any(file.instance in opened.ways_of(entry) for entry in entries):
             asked.append(file)
         else:
@@ -124,22 +144,19 @@ def _series(
             actor=actor,
             series_id=entry.series_id,
             count=len(asked),
+            names=[entry.patient_id, entry.study_instance_uid, entry.series_instance_uid],
             sentence=f"{sentence}. Reason: {reason}",
         )
     for file in asked:
-        yield _restored(file, entries, target / file.place, opened)
+        yield _restored(file, entries, opened)
 
 
-def _restored(file: _File, entries: list[VaultEntry], target: Path, opened: Opened) -> Outcome:
+def _restored(file: _File, entries: list[VaultEntry], opened: Opened) -> Outcome:
     way = opened.way_back(entries, file.instance, file.transfer_syntax)
     assert way is not None
-    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    partial = target.with_name(f".{target.name}.part")
-    partial.unlink(missing_ok=True)
     try:
-        lost = restore(file.path, way, partial)
+        lost = written(file.target, lambda partial: restore(file.path, way, partial))
     except Refused as refused:
         return Outcome(file.place, refused.code, refused.sentence)
-    os.rename(partial, target)
-    names = ", ".join(keyword_of(tag) or f"({tag >> 16:04X},{tag & 0xFFFF:04X})" for tag in lost)
+    names = ", ".join(map(name_of, lost))
     return Outcome(file.place, RESTORED, f"These are as they were released: {names}." if lost else "")

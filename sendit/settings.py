@@ -98,6 +98,7 @@ INSTALLED_APPS = [
     "main",
     "watcher",
     "receiver",
+    "api",
     "web",
 ]
 # The lock stands behind sessions and CSRF and before everything that answers, files included.
@@ -129,6 +130,14 @@ TEMPLATES = [
         },
     }
 ]
+# JSON only; `rest_framework` is no installed application, so none of its pages and files are there.
+REST_FRAMEWORK = {
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["api.tokens.ByToken"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],  # a view says itself who may
+    "EXCEPTION_HANDLER": "api.errors.answered",
+}
 STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True
 CSRF_FAILURE_VIEW = "web.views.access.csrf_failure"

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from main.models import Destination
+from main.rights import RESTORE
 from web.originals import may_see
 
 THEMES = ("system", "light", "dark")
@@ -25,4 +26,5 @@ def page(request: HttpRequest) -> dict[str, Any]:
             Destination.objects.filter(enabled=True, recipe="none").order_by("name").values_list("name", flat=True)
         ),
         "sees_originals": lambda: may_see(request),
+        "may_restore": lambda: RESTORE.is_of(request),
     }

@@ -17,6 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.forms import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
+from django.urls import Resolver404, resolve
 from django.utils.crypto import constant_time_compare, salted_hmac
 from lockdown.forms import LockdownForm
 from lockdown.middleware import LockdownMiddleware
@@ -123,11 +124,20 @@ class LockMiddleware(LockdownMiddleware):
             return None
         if any(pattern.fullmatch(request.path_info) for pattern in self._open):
             return None
-        if LockForm().authenticate(request.session.get(self.session_key)):
+        if LockForm().authenticate(request.session.get(self.session_key)) or asks_for_token(request):
             return None
         if request.path_info.startswith(_API):
             return _locked_api()
         return lock_page(request, next_path=request.get_full_path() if request.method in ("GET", "HEAD") else "/")
+
+
+def asks_for_token(request: HttpRequest) -> bool:
+    """Whether what answers this address lets nobody in without a token of a user, as the calls of `api/` do."""
+    try:
+        view = resolve(request.path_info).func
+    except Resolver404:
+        return False
+    return getattr(view, "asks_for_token", False) is True
 
 
 def lock_page(

@@ -1,4 +1,4 @@
-"""Rows of the pages themselves: tries at the lock, and the right to see original values. Nothing of the pipeline."""
+"""Rows of the pages themselves: tries at the lock, and the rights to original values. Nothing of the pipeline."""
 
 from __future__ import annotations
 
@@ -20,9 +20,12 @@ class Attempt(models.Model):
 
 
 class OriginalValues(models.Model):
-    """No rows: what a patient's original values are to Django's permissions, `web.view_originals`."""
+    """No rows: what original values are to Django's permissions, `web.view_originals` and `web.restore_originals`."""
 
     class Meta:
         managed = False
         default_permissions = ()
-        permissions = [("view_originals", "May see original values of patients")]
+        permissions = [
+            ("view_originals", "May see original values of patients"),
+            ("restore_originals", "May learn who is behind a pseudonym"),
+        ]

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from django.http import HttpRequest
 
 from deidentify import Change
+from main.clients import source
 from main.history import record
-from web.rights import ORIGINALS
-from web.throttle import source
+from main.models import SeriesIdentifiers
+from main.rights import ORIGINALS
 
 MASK = "•••"
 
@@ -57,7 +58,16 @@ def actor(request: HttpRequest) -> str:
 
 def note_reveal(request: HttpRequest, what: str, *, series_id: int | None = None, batch_id: int | None = None) -> None:
     """Record that original values are shown now. Call it before they are."""
-    record("reveal", actor=actor(request), series_id=series_id, batch_id=batch_id, count=1, sentence=what)
+    names = SeriesIdentifiers.objects.filter(series=series_id).values_list("patient_id", flat=True)
+    record(
+        "reveal",
+        actor=actor(request),
+        series_id=series_id,
+        batch_id=batch_id,
+        count=1,
+        sentence=what,
+        names=list(names),
+    )
 
 
 def rows(changes: Sequence[Change], *, revealed: bool, passed_on: bool) -> list[Row]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from datetime import datetime, timedelta
 
-from django.conf import settings
 from django.http import HttpRequest
 from django.utils import timezone
 
+from main.clients import source
 from web.models import Attempt
 
 TRIES = 10
@@ -42,29 +41,7 @@ def succeeded(attempt: Attempt) -> None:
     Attempt.objects.filter(pk=attempt.pk).delete()
 
 
-def source(request: HttpRequest) -> str:
-    """Who tries: the peer's address, or the one that a trusted proxy names. An IPv6 client has a /64 of its own."""
-    address = _parsed(request.META.get("REMOTE_ADDR", ""))
-    proxies = [ipaddress.ip_network(text) for text in getattr(settings, "LOCKDOWN_TRUSTED_PROXIES", ())]
-    if address and any(address in network for network in proxies):
-        address = _parsed(request.META.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip()) or address
-    if address is None:
-        return "local"
-    if address.version == 6:
-        if address.ipv4_mapped:
-            return str(address.ipv4_mapped)
-        return str(ipaddress.ip_network((address, 64), strict=False))
-    return str(address)
-
-
 def _wait(tries: list[datetime], now: datetime) -> int:
     if len(tries) < TRIES:
         return 0
     return max(1, int((tries[-1] + WINDOW - now).total_seconds()) + 1)
-
-
-def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(text)
-    except ValueError:
-        return None

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from web.views import access, actions, api, drops, home, images, ledger, nodes, quarantine, receiver, series
+from web.views import access, actions, api, drops, home, images, ledger, nodes, quarantine, receiver, restore, series
 
 urlpatterns: list[URLPattern] = [
     path("", home.home, name="home"),
@@ -32,6 +32,7 @@ urlpatterns: list[URLPattern] = [
     path("nodes/<int:pk>/remove/", nodes.node_remove, name="node-remove"),
     path("nodes/<int:pk>/test/", nodes.node_tried, name="node-test"),
     path("ledger/", ledger.ledger, name="ledger"),
+    path("restore/", restore.restore, name="restore"),
     path("unlock/", access.unlock, name="unlock"),
     path("login/", access.login, name="login"),
     path("logout/", access.logout, name="logout"),

@@ -12,9 +12,11 @@ from main.models.history import Event, Heartbeat, KeyRecord, LedgerEntry
 from main.models.imaging import Image, Series, SeriesIdentifiers, Study, Subject
 from main.models.nodes import Node, ReceiverProcess, Refusal
 from main.models.sequence import PatientNumber
+from main.models.tokens import ApiToken
 from main.models.vault import VaultEntry
 
 __all__ = [
+    "ApiToken",
     "Batch",
     "Commitment",
     "CommitmentRequest",

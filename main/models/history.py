@@ -8,7 +8,10 @@ from django.db import models
 
 
 class Event(models.Model):
-    """One thing that happened, for good: rows are added, never changed (the database refuses it). No patient values."""
+    """One thing that happened, for good: rows are added, never changed (the database refuses it). No patient values.
+
+    Where original values were given out, `names` says whose: the pseudonyms and released UIDs that it was about.
+    """
 
     at = models.DateTimeField()
     kind = models.CharField(max_length=24)
@@ -22,6 +25,7 @@ class Event(models.Model):
     count = models.PositiveIntegerField(default=0)
     code = models.CharField(max_length=40, blank=True, default="")
     sentence = models.CharField(max_length=500, blank=True, default="")
+    names = models.JSONField(null=True, blank=True)
 
     class Meta:
         indexes = [
@@ -29,6 +33,7 @@ class Event(models.Model):
             models.Index(fields=["batch_id", "id"], name="event_batch"),
             models.Index(fields=["node_id", "id"], name="event_node", condition=models.Q(node_id__isnull=False)),
             models.Index(fields=["-at"], name="event_at"),
+            models.Index(fields=["-id"], name="event_reveal", condition=models.Q(names__isnull=False)),
         ]
 
     def save(self, *args: Any, **kwargs: Any) -> None:

@@ -90,7 +90,7 @@ def test_every_make_target_that_is_named_is_there(page: Path) -> None:
 
 def test_every_command_of_ours_is_in_the_operations_page() -> None:
     operations = (DOCS / "operations.md").read_text("utf-8")
-    ours = [name for name, app in get_commands().items() if app in {"main", "watcher", "web"}]
+    ours = [name for name, app in get_commands().items() if app in {"main", "watcher", "api", "web"}]
     assert [name for name in ours if f"`{name}" not in operations] == []
 
 

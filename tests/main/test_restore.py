@@ -207,9 +207,9 @@ def test_a_copy_that_another_system_wrote_anew_leads_back(
     copy.file_meta.ImplementationVersionName = "ANOTHER"
     copy.save_as(tmp_path / "copy.dcm", implicit_vr=syntax == ImplicitVRLittleEndian, little_endian=True)
 
-    assert restored(tmp_path / "copy.dcm", tmp_path / "back")["restored"] == 1
+    assert restored(tmp_path / "copy.dcm", tmp_path / "back.dcm")["restored"] == 1
 
-    original, back = dcmread(str(get_testdata_file(name))), dcmread(tmp_path / "back" / "copy.dcm")
+    original, back = dcmread(str(get_testdata_file(name))), dcmread(tmp_path / "back.dcm")
     assert back.original_encoding == original.original_encoding
     assert back.file_meta == original.file_meta
     assert back == original
@@ -326,6 +326,29 @@ def test_nobody_is_forgotten_while_an_image_is_on_its_way(node: Node) -> None:
         call_command("forget", pseudonym, reason="Article 17")
     assert VaultEntry.objects.exists()
     assert identity.unseal_values(Subject.objects.get().sealed)
+
+
+def test_a_single_file_goes_where_cp_would_put_it(node: Node, allowed: None, tmp_path: Path) -> None:
+    node.drop("d", copy_of("CT_small.dcm"))
+    [released] = node.out()
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    assert restored(released, folder)["restored"] == 1
+    assert restored(released, tmp_path / "new" / "name.dcm")["restored"] == 1
+    assert restored(released, tmp_path / "new" / "name.dcm") == {"restored": 0, "there": 1, "files": []}
+    original = Path(str(get_testdata_file("CT_small.dcm"))).read_bytes()
+    assert (folder / released.name).read_bytes() == (tmp_path / "new" / "name.dcm").read_bytes() == original
+    with pytest.raises(CommandError, match="choose another"):
+        call_command("restore", released, released, reason=REASON)
+
+
+@pytest.mark.parametrize("given", [None, "", "  ", "x" * 201])
+def test_there_is_no_way_without_a_reason(node: Node, allowed: None, tmp_path: Path, given: str | None) -> None:
+    node.drop("d", copy_of("CT_small.dcm"))
+    with pytest.raises(CommandError, match="Give a reason") as caught:
+        call_command("restore", node.outbox, tmp_path / "back", reason=given)
+    assert caught.value.returncode == 2
+    assert not (tmp_path / "back").exists()
 
 
 @pytest.mark.parametrize("inside", ["out", "data"])

@@ -11,8 +11,9 @@ from django.contrib.auth.models import Group, Permission, User
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
+from main.management.commands._base import system_user
 from main.models import Event
-from web.rights import ORIGINALS
+from main.rights import ORIGINALS, RIGHTS
 
 
 @pytest.fixture
@@ -70,7 +71,36 @@ def test_who_may_not_sign_in_sees_nothing(meier: User) -> None:
     assert access("list")[1] == {"users": {}}
 
 
-@pytest.mark.parametrize("arguments", [("grant", "nobody"), ("grant",), ("list", "meier")])
+@pytest.mark.parametrize("right", ["originals", "nodes", "restore"])
+def test_every_right_is_given_by_its_name(meier: User, right: str) -> None:
+    assert access("grant", "meier", "--right", right)[1]["changed"]
+    held = User.objects.get(pk=meier.pk)
+    assert [name for name, one in RIGHTS.items() if one.has(held)] == [right]
+
+
+def test_a_user_is_made_without_rights_and_signs_in(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("a long password\n"))
+    assert access("add", "huber") == (0, {"user": "huber"})
+    user = User.objects.get(username="huber")
+    assert user.check_password("a long password")
+    assert not user.is_superuser
+    assert not user.get_all_permissions()
+    told = Event.objects.get(kind="access")
+    assert (told.actor, told.sentence) == (system_user(), "User huber was made.")
+
+
+@pytest.mark.parametrize(
+    ("name", "typed"), [("meier", "a long password"), ("huber", "short"), ("h b/r", "a long password")]
+)
+def test_a_user_that_cannot_be_is_not_made(meier: User, monkeypatch: pytest.MonkeyPatch, name: str, typed: str) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{typed}\n"))
+    with pytest.raises(CommandError) as refused:
+        call_command("access", "add", name)
+    assert refused.value.returncode == 2
+    assert User.objects.count() == 1
+
+
+@pytest.mark.parametrize("arguments", [("grant", "nobody"), ("grant",), ("add",), ("list", "meier")])
 def test_a_wrong_use_is_said(meier: User, arguments: tuple[str, ...]) -> None:
     with pytest.raises(CommandError) as refused:
         call_command("access", *arguments)

@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.test import Client, RequestFactory
 
+from main.clients import source
 from tests.web.conftest import PASSWORD, token_in, unlock
 from web import throttle
 from web.checks import lock_is_shut
@@ -244,11 +245,11 @@ def test_an_exception_that_means_more_than_it_says_is_refused(settings: object, 
 
 def test_a_forged_address_gets_no_further_tries(db: None, settings: object) -> None:
     request = RequestFactory().get("/", REMOTE_ADDR="10.0.0.1", HTTP_X_FORWARDED_FOR="8.8.8.8")
-    assert throttle.source(request) == "10.0.0.1"
+    assert source(request) == "10.0.0.1"
     settings.LOCKDOWN_TRUSTED_PROXIES = ["10.0.0.0/8"]
-    assert throttle.source(request) == "8.8.8.8"
+    assert source(request) == "8.8.8.8"
     request.META["HTTP_X_FORWARDED_FOR"] = "1.1.1.1, 2001:db8:1:2:3::4"
-    assert throttle.source(request) == "2001:db8:1:2::/64"
+    assert source(request) == "2001:db8:1:2::/64"
 
 
 def test_a_host_that_is_not_ours_is_told_nothing(locked: Client) -> None:

@@ -47,8 +47,11 @@ HAPPENED = {
     "commitment": "Storage commitment answered",
     "commitment-lost": "Storage commitment answer not brought",
     "reveal": "Original values shown",
+    "restore": "Originals restored",
+    "forget": "Patient forgotten",
     "search": "Found by an original value",
     "access": "Right given or taken",
+    "token": "Token made or revoked",
 }
 _EVENT_TONES = {
     "blocked": "bad",
@@ -62,8 +65,11 @@ _EVENT_TONES = {
     "proven": "good",
     "cleaned": "good",
     "reveal": "eye",
+    "restore": "eye",
+    "forget": "eye",
     "search": "eye",
     "access": "eye",
+    "token": "eye",
 }
 
 

@@ -8,11 +8,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
+from main.rights import RIGHTS
 from web import throttle
 from web.context import THEMES
 from web.lock import SESSION_KEY, UNLOCK_PATH, LockForm, lock_page
 from web.own_site import safe_next
-from web.rights import RIGHTS
 
 _YEAR = 365 * 86400
 

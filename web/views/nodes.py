@@ -14,10 +14,10 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from main import access, node_test
 from main import nodes as register
 from main.models import Event, Node, Refusal
+from main.rights import NODES
 from web.forms import NodeForm, meant_by
 from web.live import answer
 from web.originals import actor
-from web.rights import NODES
 
 EVENTS, RECENT = 50, 10
 _NO_RIGHT = (

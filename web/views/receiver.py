@@ -7,8 +7,8 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from main import access, associations, refusals
+from main.rights import NODES
 from web.live import answer
-from web.rights import NODES
 
 REFUSED = 100
 
