@@ -10,11 +10,12 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from deidentify import Refused, Structure, put_back, read_structure, text
+from deidentify import Refused, put_back, read_structure, text
 from deidentify.dictionary import TAGS
 from main.history import record
 from main.restoring import ALREADY, RESTORED, THERE, UNKNOWN, Outcome, places, written
@@ -26,6 +27,15 @@ _STUDY, _PATIENT = TAGS["StudyInstanceUID"], TAGS["PatientID"]
 _PSEUDONYM = re.compile(r"sub-\d{3,}")
 _NOT_KNOWN = "The map does not know the study of this file."
 _NOTHING = "The file has none of the elements that the map has values for."
+
+
+@dataclass(frozen=True)
+class _File:
+    path: Path
+    place: Path
+    target: Path
+    study: str
+    pseudonym: str
 
 
 def read_map(path: Path) -> Known:
@@ -67,28 +77,28 @@ def restore_by_map(source: Path, target: Path, known: Known, reason: str, actor:
     Outcome
         Of each file.
     """
-    found = list[tuple[str, Structure, Path, Path, Path]]()
+    found = list[_File]()
     for path, place, to in places(source, target):
         try:
             structure = read_structure(path, (_STUDY, _PATIENT))
         except Refused as refused:
             yield Outcome(place, refused.code, refused.sentence)
         else:
-            found.append((text(structure, _STUDY), structure, path, place, to))
-    found.sort(key=lambda one: one[0])
-    for study, several in groupby(found, key=lambda one: one[0]):
-        asked = []
-        for _, structure, path, place, to in several:
-            if to.exists():
-                yield Outcome(place, THERE, ALREADY)
+            found.append(_File(path, place, to, text(structure, _STUDY), text(structure, _PATIENT)))
+    found.sort(key=lambda file: file.study)
+    for study, of_one in groupby(found, key=lambda file: file.study):
+        asked = list[_File]()
+        for file in of_one:
+            if file.target.exists():
+                yield Outcome(file.place, THERE, ALREADY)
             elif study not in known:
-                yield Outcome(place, UNKNOWN, _NOT_KNOWN)
+                yield Outcome(file.place, UNKNOWN, _NOT_KNOWN)
             else:
-                asked.append((text(structure, _PATIENT), path, place, to))
+                asked.append(file)
         if asked:
-            _record({pseudonym for pseudonym, *_ in asked}, len(asked), reason, actor)
-        for _, path, place, to in asked:
-            yield _restored(path, place, to, known[study])
+            _record({file.pseudonym for file in asked}, len(asked), reason, actor)
+        for file in asked:
+            yield _restored(file, known[study])
 
 
 def _record(pseudonyms: set[str], count: int, reason: str, actor: str) -> None:
@@ -102,12 +112,12 @@ def _record(pseudonyms: set[str], count: int, reason: str, actor: str) -> None:
     )
 
 
-def _restored(path: Path, place: Path, to: Path, values: Mapping[str, str]) -> Outcome:
+def _restored(file: _File, values: Mapping[str, str]) -> Outcome:
     try:
-        changed = written(to, lambda partial: put_back(path, values, partial))
+        changed = written(file.target, lambda partial: put_back(file.path, values, partial))
     except Refused as refused:
-        return Outcome(place, refused.code, refused.sentence)
-    return Outcome(place, RESTORED, "" if changed else _NOTHING)
+        return Outcome(file.place, refused.code, refused.sentence)
+    return Outcome(file.place, RESTORED, "" if changed else _NOTHING)
 
 
 def _text(value: Any) -> str:
