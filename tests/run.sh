@@ -9,7 +9,7 @@ fi
 ruff check .
 ruff format --check .
 mypy --strict deidentify dimse
-mypy main watcher receiver web sendit
+mypy main watcher receiver api web sendit
 lint-imports
 # Many tests wait for real timeouts of real peers, so three run at a time on two cores.
 sh tests/in_own_network.sh python -m pytest -q -n 3 --dist loadfile
