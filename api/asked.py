@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from main.revealing import LONGEST_REASON
+from main.restoring import LONGEST_REASON
 
 MOST = 100
 _NO_REASON = "Say why; it goes into the history. A token can have a standing reason instead."

@@ -126,6 +126,7 @@ def export_csv(path: Path, reason: str, actor: str, on_rows: OnRows) -> int:
         "export-map",
         actor=actor,
         count=patients.count(),
+        names=[],
         sentence=f"Who {patients.count()} pseudonyms belong to was written to a table. Reason: {reason}",
     )
     lines = 0

@@ -20,6 +20,7 @@ from main.models import VaultEntry
 from main.vault import Opened, of_series
 
 T = TypeVar("T")
+LONGEST_REASON = 200
 RESTORED, THERE, UNKNOWN = "restored", "there", "unknown"
 _SERIES = TAGS["SeriesInstanceUID"]
 _NOT_KNOWN = (

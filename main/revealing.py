@@ -19,7 +19,6 @@ from main.history import record
 from main.models import Event, Series, VaultEntry
 from main.models.imaging import Status
 
-LONGEST_REASON = 200
 # Uses of one person in a minute, by every way together; a use tells of up to 100 names.
 USES, WITHIN = 30, timedelta(minutes=1)
 _ON_THE_WAY = (Status.NEW, Status.PROCESSING, Status.DONEPROCESSING)
@@ -74,7 +73,7 @@ def allowed() -> bool:
 def wait(actor: str) -> int:
     """Return how many seconds this person has to wait for the next use, 0 for none."""
     now = timezone.now()
-    uses = Event.objects.filter(names__isnull=False, actor=actor[:64], at__gt=now - WITHIN).order_by("-pk")
+    uses = Event.objects.filter(names__isnull=False, actor=actor[:64], at__gt=now - WITHIN).order_by("-at")
     recent = list(uses.values_list("at", flat=True)[:USES])
     return 0 if len(recent) < USES else max(1, int((recent[-1] + WITHIN - now).total_seconds()) + 1)
 

@@ -32,7 +32,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="event",
-            index=models.Index(condition=models.Q(("names__isnull", False)), fields=["-id"], name="event_reveal"),
+            index=models.Index(condition=models.Q(("names__isnull", False)), fields=["-at"], name="event_reveal"),
         ),
         migrations.AddField(
             model_name="apitoken",

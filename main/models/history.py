@@ -33,7 +33,7 @@ class Event(models.Model):
             models.Index(fields=["batch_id", "id"], name="event_batch"),
             models.Index(fields=["node_id", "id"], name="event_node", condition=models.Q(node_id__isnull=False)),
             models.Index(fields=["-at"], name="event_at"),
-            models.Index(fields=["-id"], name="event_reveal", condition=models.Q(names__isnull=False)),
+            models.Index(fields=["-at"], name="event_reveal", condition=models.Q(names__isnull=False)),
         ]
 
     def save(self, *args: Any, **kwargs: Any) -> None:

@@ -52,6 +52,7 @@ HAPPENED = {
     "search": "Found by an original value",
     "access": "Right given or taken",
     "token": "Token made or revoked",
+    "export-map": "Identity map exported",
 }
 _EVENT_TONES = {
     "blocked": "bad",
@@ -70,6 +71,7 @@ _EVENT_TONES = {
     "search": "eye",
     "access": "eye",
     "token": "eye",
+    "export-map": "eye",
 }
 
 

@@ -15,7 +15,8 @@ from deidentify.levels import PATIENT, SERIES, STUDY
 from main import revealing
 from main.clients import source
 from main.models import Event
-from main.revealing import LONGEST_REASON, Told, Use
+from main.restoring import LONGEST_REASON
+from main.revealing import Told, Use
 from main.rights import RESTORE
 from web import paging
 from web.live import answer
@@ -61,7 +62,7 @@ def restore(request: HttpRequest) -> HttpResponse:
         context |= found
     if request.method != "POST" or status != 200:
         uses = Event.objects.filter(names__isnull=False)
-        context["page"] = paging.by_id(uses, request.GET, PAGE, newest_first=True)
+        context["page"] = paging.by_time(uses, request.GET, PAGE, "at")
     if request.method == "POST":
         return render(request, "web/restore.html", context, status=status)
     return answer(request, "web/restore.html", context)

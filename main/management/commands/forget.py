@@ -10,7 +10,7 @@ from django.core.management.base import CommandError, CommandParser
 from main.errors import Permanent
 from main.forgetting import forget
 from main.management.commands._base import LOOK, NodeCommand, system_user
-from main.revealing import LONGEST_REASON
+from main.restoring import LONGEST_REASON
 
 
 class Command(NodeCommand):

@@ -16,8 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from main.management.commands._base import LOOK, NodeCommand, system_user
 from main.patient_info_map import Known, read_map, restore_by_map
-from main.restoring import RESTORED, THERE, Outcome, files, restore_files
-from main.revealing import LONGEST_REASON
+from main.restoring import LONGEST_REASON, RESTORED, THERE, Outcome, files, restore_files
 
 
 class Command(NodeCommand):

@@ -11,7 +11,7 @@ from django.utils import timezone
 from main import tokens
 from main.management.commands._base import NodeCommand, system_user
 from main.models import ApiToken
-from main.revealing import LONGEST_REASON
+from main.restoring import LONGEST_REASON
 from main.rights import RIGHTS
 
 LONGEST_NAME, LONGEST_LIFE = 40, 3650
