@@ -173,7 +173,7 @@ def test_check_node_says_that_the_broker_is_away(node: Node, settings: Any) -> N
 @pytest.mark.parametrize(
     ("database", "says"),
     [
-        ({}, "run `manage.py migrate`"),
+        ({"DATABASE_ENGINE": "sqlite"}, "run `manage.py migrate`"),
         (
             {"DATABASE_ENGINE": "postgresql", "POSTGRES_HOST": "127.0.0.1", "POSTGRES_PORT": "1"},
             "postgresql does not answer: connection failed",
