@@ -38,7 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--peers", action="store_true", help="install dicognito and dicom-anonymizer, and measure them")
+    parser.add_argument("--peers", action="store_true", help="install other de-identifiers, and measure them")
     parser.add_argument("--workers", action="store_true", help="one process against two")
     parser.add_argument("--memory", action="store_true", help="resident memory with 2 GB in one file")
     parser.add_argument("--all", action="store_true")
@@ -74,7 +74,7 @@ def _compare(kind: str, sources: list[Path], target: Path, rounds: int, *, peers
     for name, engine in engines.items():
         ways[f"sendit {name}"] = lambda one, other, engine=engine: engine.file(one, other, IDENTIFIERS)
     prepare = {name: lambda way=way: _each(way, sources, target) for name, way in ways.items()}
-    others = deidentify_peers.started() if peers else {}
+    others = deidentify_peers.started(target.parent) if peers else {}
     for name, other in others.items():
         prepare[name] = lambda other=other: other.each(sources, _emptied(target))
 

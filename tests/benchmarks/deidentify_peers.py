@@ -1,6 +1,7 @@
-"""dicognito and dicom-anonymizer to compare with, each in a process of its own, from a virtual environment of their own.
+"""Other de-identifiers to compare with, each in a process of its own, from a virtual environment of its own.
 
-They are installed from PyPI into `.venv/peers` when `deidentify --peers` first asks for them.
+They are installed from PyPI below `.venv/peers` when `deidentify --peers` first asks for them. Of RSNA's anonymizer it is
+the engine behind its window, without what only the window and its models need.
 """
 
 from __future__ import annotations
@@ -14,10 +15,20 @@ from pathlib import Path
 import psutil
 
 _HOME = Path(__file__).parents[2] / ".venv" / "peers"
-_VERSIONS = {"dicognito": "dicognito==0.19.0", "dicom-anonymizer": "dicom-anonymizer==2.1.0"}
+_VERSIONS = {
+    "dicognito": "dicognito==0.19.0",
+    "dicom-anonymizer": "dicom-anonymizer==2.1.0",
+    "rsna-anonymizer": "rsna-anonymizer==19.0.10",
+}
+# What its engine imports, of the versions that it asks for; torch and the models are for pixels, which it is not asked about.
+_WITHOUT_THE_REST = {
+    "rsna-anonymizer": (
+        "pydicom<2.5", "numpy<2", "pynetdicom", "sqlalchemy>=2.0.38", "dataclasses-json>=0.6.7", "ifaddr", "openpyxl", "toml",
+    ),
+}  # fmt: skip
 # Reads lines of "source TAB target"; works after an empty line, and says so.
 _SERVER = """
-import sys, warnings
+import os, sys, warnings
 warnings.simplefilter("ignore")
 {ready}
 work = []
@@ -29,6 +40,7 @@ for line in sys.stdin:
         {one}
     work.clear()
     print("done", flush=True)
+os._exit(0)  # also where a thread of theirs would go on
 """
 _WAYS = {
     "dicognito": (
@@ -39,17 +51,31 @@ _WAYS = {
         "from dicomanonymizer import anonymize_dicom_file",
         "anonymize_dicom_file(source, target)",
     ),
+    "rsna-anonymizer": (
+        """
+import anonymizer, logging, pydicom, tempfile
+from pathlib import Path
+from anonymizer.controller.anonymizer import AnonymizerController
+from anonymizer.model.project import ProjectModel
+logging.disable()
+home, scripts = tempfile.mkdtemp(dir="{place}"), Path(anonymizer.__file__).parent / "assets" / "scripts"
+project = ProjectModel(storage_dir=Path(home), anonymizer_script_path=scripts / "default-anonymizer.script")
+project.private_dir().mkdir(parents=True)
+controller = AnonymizerController(project)
+""",
+        "assert controller.anonymize(source, pydicom.dcmread(source)) is None",
+    ),
 }
 
 
 class Peer:
     """One of them, waiting for work."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, place: Path) -> None:
         ready, one = _WAYS[name]
-        program = _SERVER.format(ready=ready, one=one)
+        program = _SERVER.format(ready=ready.replace("{place}", str(place)), one=one)
         self._process = subprocess.Popen(
-            [str(_HOME / "bin" / "python"), "-c", program],
+            [str(_HOME / name / "bin" / "python"), "-c", program],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -86,12 +112,22 @@ class Peer:
         self._process.wait(10)
 
 
-def started() -> dict[str, Peer]:
-    """Install them if they are not there, and start them on this core."""
-    if not (_HOME / "bin" / "dicognito").exists():
-        print(f"Installing {', '.join(_VERSIONS.values())} into {_HOME.name} ...", flush=True)
-        venv.create(_HOME, with_pip=True)
-        subprocess.run([_HOME / "bin" / "python", "-m", "pip", "install", "-q", *_VERSIONS.values()], check=True)
-    peers = {f"{name} {_VERSIONS[name].split('==')[1]}": Peer(name) for name in _WAYS}
+def started(place: Path) -> dict[str, Peer]:
+    """Install them if they are not there, and start them on this core; what they keep beside outputs goes below `place`."""
+    for name in _WAYS:
+        if not (_HOME / name / "installed").exists():
+            _install(name)
+    peers = {f"{name} {_VERSIONS[name].split('==')[1]}": Peer(name, place) for name in _WAYS}
     print(f"(Python {sys.version_info.major}.{sys.version_info.minor} for all of them)")
     return peers
+
+
+def _install(name: str) -> None:
+    print(f"Installing {_VERSIONS[name]} ...", flush=True)
+    venv.create(_HOME / name, with_pip=True, clear=True)
+    pip = [_HOME / name / "bin" / "python", "-m", "pip", "install", "-q"]
+    if name in _WITHOUT_THE_REST:
+        subprocess.run([*pip, *_WITHOUT_THE_REST[name]], check=True)
+        pip.append("--no-deps")
+    subprocess.run([*pip, _VERSIONS[name]], check=True)
+    (_HOME / name / "installed").touch()
