@@ -45,8 +45,8 @@ class Drawn:
     covered: float
 
 
-def picture(number: int) -> tuple[list[Drawn], float]:
-    """Draw texts into one image and search it; return them, and what part of the image is blanked far from any text."""
+def picture(number: int) -> list[Drawn]:
+    """Draw texts into one image, search it, and return them."""
     random, inventor = Random(number), Inventor(number)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -70,8 +70,7 @@ def picture(number: int) -> tuple[list[Drawn], float]:
     blanked = np.zeros(taken.shape, bool)
     for box in search([values], 1):
         blanked[box.y : box.bottom, box.x : box.right] = True
-    drawn = [Drawn(shade, size, turned, float(blanked[place][ink].mean())) for shade, size, turned, place, ink in masks]
-    return drawn, float((blanked & ~taken).mean())
+    return [Drawn(shade, size, turned, float(blanked[place][ink].mean())) for shade, size, turned, place, ink in masks]
 
 
 def _text(random: Random, inventor: Inventor) -> str:
@@ -132,14 +131,11 @@ def main() -> None:
     options = parser.parse_args()
     first = options.seed * 1_000_000
     with ProcessPoolExecutor(options.workers) as pool:
-        found = list(pool.map(picture, range(first, first + options.pictures)))
+        found = [one for drawn in pool.map(picture, range(first, first + options.pictures)) for one in drawn]
     print("| text | drawn | covered | mostly |\n| --- | --- | --- | --- |")
-    for name, group in _rows([one for drawn, _ in found for one in drawn]):
+    for name, group in _rows(found):
         whole, half = (sum(one.covered >= least for one in group) / len(group) for least in (1, 0.5))
         print(f"| {name} | {len(group)} | {whole:.1%} | {half:.1%} |")
-    print(
-        f"\nBlanked further than {_AROUND} pixels from any text: {np.mean([away for _, away in found]):.2%} of the pixels."
-    )
 
 
 if __name__ == "__main__":
