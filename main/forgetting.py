@@ -45,6 +45,8 @@ def forget(pseudonym: str, reason: str, actor: str) -> Forgotten:
         `cleanup` raises.
     """
     subjects = _subjects(pseudonym)
+    if not subjects:  # not recorded: it may be anything, also the original id, typed by mistake
+        return Forgotten(0, 0, 0, 0)
     here = list(Series.objects.filter(study__subject__key_index__in=subjects).order_by("pk"))
     if busy := sum(stage_of(series) != "cleanup" for series in here):
         raise Permanent(

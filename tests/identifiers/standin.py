@@ -27,12 +27,13 @@ FAULTS = (
 
 
 class Standin:
-    """Answers on a port of 127.0.0.1; `fault` is how it fails from now on."""
+    """Answers on a port of 127.0.0.1; `fault` is how it fails from now on, `failures` how often it did."""
 
     handler: type[Handler]
 
     def __init__(self) -> None:
         self.fault = ""
+        self.failures = 0
         self.lock = threading.Lock()
         self.ended = threading.Event()
         self.listener = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (self.handler,), {"service": self}))
@@ -95,6 +96,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send(200, b'{"results": "' + b"x" * 9_000_000 + b'"}')
         else:
             return False
+        self.service.failures += 1
         return True
 
     def _drip(self, start: bytes, drop: bytes) -> None:

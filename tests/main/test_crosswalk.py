@@ -18,7 +18,7 @@ from pydicom.uid import generate_uid
 
 from main import crosswalk, identity, rotation, work
 from main.crosswalk import Name, Patient
-from main.models import Image, Pseudonym, Release, Series, SeriesIdentifiers, VaultEntry
+from main.models import Event, Image, Pseudonym, Release, Series, SeriesIdentifiers, VaultEntry
 from main.pipeline.replay import replay, requeue_images
 from tests.main.conftest import Node, statuses
 
@@ -153,6 +153,14 @@ def test_of_a_forgotten_patient_stays_that_the_pseudonym_was_given(send: Any, ta
         table(**{patient: "SUB-1"})
         assert send(patient) == {"QUARANTINED": 1}
     assert codes() == ["identifiers-taken"] * 2
+
+
+def test_an_original_id_that_is_typed_in_place_of_a_pseudonym_stands_in_no_history(send: Any) -> None:
+    send("MRN1")
+    with pytest.raises(SystemExit):
+        call_command("forget", "MRN1", reason="Article 17", as_json=True)
+    assert not Event.objects.filter(kind="forget").exists()
+    assert crosswalk.of_patient(PROJECT, "", "MRN1")
 
 
 def test_a_forgotten_patient_may_come_again_under_his_keyed_pseudonym(send: Any) -> None:

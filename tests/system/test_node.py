@@ -25,8 +25,10 @@ TEST_FILES = Path(pydicom.__file__).parent / "data" / "test_files"
 
 
 @contextmanager
-def running_node(folder: Path, **settings: str) -> Iterator[Callable[..., dict[str, Any]]]:
-    """A node on its own data folder; yields a function that runs a command on it and returns its facts."""
+def running_node(
+    folder: Path, without: tuple[str, ...] = ("web",), **settings: str
+) -> Iterator[Callable[..., dict[str, Any]]]:
+    """A node on its own data folder, without some parts; yields a function that runs a command and returns its facts."""
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("SENDIT_")},
         "SENDIT_DATA_DIR": str(folder / "data"),
@@ -47,7 +49,11 @@ def running_node(folder: Path, **settings: str) -> Iterator[Callable[..., dict[s
     log = folder / "node.log"
     with open(log, "wb") as file:
         node = subprocess.Popen(
-            [*manage, "node", "--without", "web"], env=environment, stdout=file, stderr=file, cwd=folder
+            [*manage, "node", *(word for part in without for word in ("--without", part))],
+            env=environment,
+            stdout=file,
+            stderr=file,
+            cwd=folder,
         )
     try:
         wait_for(lambda: (folder / "data" / "run" / "node.json").exists() or node.poll() is not None, 60, log)
