@@ -35,7 +35,7 @@ class Node:
     def drop(self, name: str, fill: Callable[[Path], None]) -> Batch:
         """Write a folder under a temporary name, rename it, take it, and work until nothing is due."""
         batch = self.hand_over(name, fill)
-        work.drain(seconds=60)
+        work.drain(seconds=300)
         batch.refresh_from_db()
         return batch
 
