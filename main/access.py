@@ -10,16 +10,20 @@ import ipaddress
 import logging
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 
 from main.host_names import Address, HostNames, parsed
 from main.models import Node
 from main.models.nodes import Network, network
+from main.projects import projects
+from main.projects.belonging import called_ae_titles
 from main.refusals import Refusals
 
 log = logging.getLogger(__name__)
@@ -107,6 +111,7 @@ class Access:
         self._every = every
         self._allowed = tuple(ipaddress.ip_network(text) for text in settings.DICOM_ALLOWED_NETWORKS)
         self._known: tuple[Known, ...] | None = None
+        self._titles: frozenset[str] = frozenset()
         self._names, self._refusals = HostNames(), Refusals()
         self._stopping, self._read_once = threading.Event(), threading.Event()
         self._complained = ""
@@ -144,6 +149,10 @@ class Access:
         """Whether the nodes were read at all; until then nobody can be told for good that it is unknown."""
         return self._known is not None
 
+    def is_called(self, title: str) -> bool:
+        """Whether a project is called by this AE title."""
+        return title in self._titles
+
     def admitted(self, caller: Caller) -> Admitted | None:
         """Return who the caller is when it may store; None refuses it."""
         known = self._known
@@ -166,6 +175,8 @@ class Access:
         connection.close()
 
     def _turn(self) -> None:
+        with suppress(ImproperlyConfigured):  # those that were read last hold; drops wait and say why
+            self._titles = called_ae_titles()
         try:
             self._known = in_order(Known.of(node) for node in Node.objects.defer("last_test"))
             self._names.want({name for one in self._known for name in one.names})
@@ -191,6 +202,9 @@ def notes() -> list[str]:
     bound = parsed(settings.DICOM_BIND_ADDRESS)
     if settings.DICOM_BIND_ADDRESS == "localhost" or (bound is not None and bound.is_loopback):
         found.append(LOOPBACK_ONLY)
+    for one in projects().values():
+        if one.called_ae_titles:
+            found.append(f"Project {one.name} is called {' or '.join(sorted(one.called_ae_titles))}.")
     if settings.DICOM_PUBLIC:
         found.append("DICOM_PUBLIC is yes: whoever reaches the port may send images here.")
     elif not Node.objects.filter(may_store=True).exists():

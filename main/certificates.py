@@ -18,32 +18,51 @@ from django.utils import timezone
 from deidentify import Refused, Released
 from deidentify.certificate import Certificate, signing_key
 from main import identity
+from main.errors import Quarantine
 from main.models import Image, Release, Series
 from main.models.imaging import Status
 from main.pipeline.release import deidentifier
 
 
 def certificates(series: Collection[int]) -> list[Certificate]:
-    """Return a signed certificate for each of `recipes`; all of the series belong to one study."""
-    key = signing_key(identity.pseudonyms().engine_key)
+    """Return a signed certificate for each of `recipes`; all of the series belong to one study.
+
+    Raises
+    ------
+    Quarantine
+        `project-unknown`: its key is not there.
+    """
+    project = _project(series)
+    key = signing_key(identity.pseudonyms(project).engine_key)
     now, held = timezone.now(), _not_released(series)
     return [
-        Certificate.of(_released(series, recipe), deidentifier(recipe).recipe, not_released=held).sign(key, now)
+        Certificate.of(
+            _released(series, recipe, project), deidentifier(recipe, project).recipe, not_released=held
+        ).sign(key, now)
         for recipe in recipes(series)
     ]
 
 
+def _project(series: Collection[int]) -> str:
+    return Series.objects.filter(pk__in=series).values_list("project", flat=True)[0]
+
+
 def recipes(series: Collection[int]) -> list[str]:
     """Return the recipes by which images of these series are released, without `none` and those that changed since."""
-    used = Release.objects.filter(image__series__in=series, key_id=identity.keyring().pseudonym_id).exclude(report={})
+    project = _project(series)
+    try:
+        key_id = identity.key_id(project)
+    except Quarantine:
+        return []  # its project is not there any more
+    used = Release.objects.filter(image__series__in=series, key_id=key_id).exclude(report={})
     found = list(used.order_by().values_list("recipe", "recipe_hash").distinct())
-    return sorted(recipe for recipe, written in found if _is_still(recipe, written))
+    return sorted(recipe for recipe, written in found if _is_still(recipe, project, written))
 
 
-def _is_still(name: str, written: str) -> bool:
+def _is_still(name: str, project: str, written: str) -> bool:
     """Tell whether a recipe is there, de-identifies, and is as it was when it had the hash `written`."""
     try:
-        recipe = deidentifier(name).recipe
+        recipe = deidentifier(name, project).recipe
     except Refused:
         return False
     return recipe.deidentifies and recipe.hash == written
@@ -70,12 +89,12 @@ def keep(series: Collection[int]) -> None:
         _write(folder / f"{certificate.content['recipe']['name'].replace(' ', '-')}-{name}.json", text)
 
 
-def _released(series: Collection[int], recipe: str) -> Iterator[Released]:
+def _released(series: Collection[int], recipe: str, project: str) -> Iterator[Released]:
     """The engine's own account of each release, from its row."""
-    engine = deidentifier(recipe)
+    engine = deidentifier(recipe, project)
     releases = Release.objects.filter(image__series__in=series, recipe=recipe, recipe_hash=engine.recipe.hash)
     # Under another key or project the study had another name: what was released then has no place in this certificate.
-    releases = releases.filter(key_id=identity.keyring().pseudonym_id).exclude(report={})
+    releases = releases.filter(key_id=identity.key_id(project)).exclude(report={})
     newest = releases.order_by("-pk").first()
     for one in releases.filter(study_instance_uid=newest.study_instance_uid if newest else "").order_by("pk"):
         yield Released(

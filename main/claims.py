@@ -177,7 +177,9 @@ def _company(candidates: Sequence[W]) -> list[int]:
     images, size = first.load
     for row in candidates if _sociable(first) else ():
         more, larger = row.load
-        if row is first or not _sociable(row) or images + more > COMPANY_IMAGES or size + larger > COMPANY_BYTES:
+        if row is first or row.kin != first.kin or not _sociable(row):
+            continue
+        if images + more > COMPANY_IMAGES or size + larger > COMPANY_BYTES:
             continue
         chosen.append(row.pk)
         images, size = images + more, size + larger

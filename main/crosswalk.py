@@ -14,10 +14,11 @@ from django.conf import settings
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from main import identity
+from main import identity, projects
 from main.errors import Quarantine
 from main.identifiers import Answer, Provider, Request, provider, provider_class
 from main.models import Pseudonym, Subject
+from main.projects import Project
 
 PATIENT = "patient"
 _FORGOTTEN = "forgotten-"
@@ -60,9 +61,9 @@ class Patient:
     name: str = field(default="", repr=False)
 
 
-def name_of(request: Request, answer: Answer) -> Name:
-    """Return what is entered of an answer; it is sealed here, so this is for before the transaction."""
-    given_by, issuer = provider_class(), request.header.get("IssuerOfPatientID", "")
+def name_of(project: Project, request: Request, answer: Answer) -> Name:
+    """Return what is entered of an answer in a project; it is sealed here, so this is for before the transaction."""
+    given_by, issuer = provider_class(project), request.header.get("IssuerOfPatientID", "")
     values = {"issuer": issuer, "patient_id": request.patient_id, "name": dict(request.known).get("PatientName", "")}
     return Name(
         subject_index(given_by, issuer, request.patient_id) or identity.blind_index("patient", request.patient_key),
@@ -139,19 +140,26 @@ class _Known:
 def retire(project: str, subject: Subject) -> None:
     """Let a patient be given another pseudonym: an operator wants the provider asked anew."""
     values = identity.unseal_values(subject.sealed)
-    own = {subject.key_index, subject_index(provider_class(), values["issuer"], values["patient_id"])}
+    own = {subject.key_index, subject_index(_given_by(project), values["issuer"], values["patient_id"])}
     _of(project).filter(subject_index__in=own, is_current=True).update(is_current=False)
 
 
-def forget(pseudonym: str, subjects: Collection[str]) -> int:
-    """Keep of a patient that the pseudonyms were given, and not to whom; returns how many there were."""
+def forget(project: str, subjects: Collection[str], pseudonyms: Collection[str]) -> int:
+    """Keep of patients of a project that their pseudonyms were given, and not to whom; returns how many there were."""
     count = 0
-    for row in Pseudonym.objects.filter(Q(pseudonym=pseudonym) | Q(subject_index__in=subjects)).order_by("pk"):
+    theirs = Q(pseudonym__in=pseudonyms) | Q(subject_index__in=subjects)
+    for row in _of(project).filter(theirs).order_by("pk"):
         if not row.subject_index.startswith(_FORGOTTEN):
             row.subject_index, row.sealed = f"{_FORGOTTEN}{secrets.token_hex(24)}", ""
             row.save(update_fields=["subject_index", "sealed"])
             count += 1
     return count
+
+
+def holders(pseudonym: str) -> list[tuple[str, str]]:
+    """Return the projects that gave a pseudonym out, each with the blind index of who has it and is not forgotten."""
+    rows = Pseudonym.objects.filter(kind=PATIENT, pseudonym=pseudonym).values_list("project", "subject_index")
+    return [(project, subject) for project, subject in rows if not subject.startswith(_FORGOTTEN)]
 
 
 def of_pseudonym(project: str, pseudonym: str) -> Pseudonym | None:
@@ -161,7 +169,7 @@ def of_pseudonym(project: str, pseudonym: str) -> Pseudonym | None:
 
 def of_patient(project: str, issuer: str, patient_id: str) -> list[Pseudonym]:
     """Return what a patient is called, by issuer and original PatientID; the current pseudonym first."""
-    own = subject_index(provider_class(), issuer, patient_id)
+    own = subject_index(_given_by(project), issuer, patient_id)
     return list(_of(project).filter(subject_index=own).order_by("-is_current", "-pk")) if own else []
 
 
@@ -184,9 +192,17 @@ def patients_behind(project: str, pseudonyms: Collection[str]) -> dict[str, Pati
     found = {name: patient for name, row in rows.items() if (patient := patient_of(row))}
     forgotten = {name for name, row in rows.items() if row.subject_index.startswith(_FORGOTTEN)}
     if unknown := [name for name in pseudonyms if name not in found and name not in forgotten]:
-        told = provider().original_of(unknown)
+        told = provider(projects.project(project)).original_of(unknown)
         found |= {name: Patient("", one) for name, one in told.items() if isinstance(one, str)}
     return found
+
+
+def _given_by(project: str) -> type[Provider]:
+    """The class of the provider of the project of this name; of one that is not configured any more, the plainest."""
+    try:
+        return provider_class(projects.project(project))
+    except Quarantine:
+        return Provider
 
 
 def _of(project: str) -> QuerySet[Pseudonym]:

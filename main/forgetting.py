@@ -1,6 +1,7 @@
 """Erasure of one patient: what leads from the pseudonym to the person is destroyed, and proof of what was done stays.
 
-What is on its way is not torn off: it has to arrive or be discarded first.
+What is on its way is not torn off: it has to arrive or be discarded first. A pseudonym names a patient in one project; what
+others have of him goes only when that is asked for.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from main import crosswalk
@@ -24,30 +24,57 @@ from main.pipeline.next_stage import stage_of
 
 @dataclass(frozen=True)
 class Forgotten:
-    """What was destroyed: entries of the vault, series that were still here, and to whom pseudonyms were given."""
+    """What was destroyed: entries of the vault, series that were still here, and to whom pseudonyms were given.
+
+    `elsewhere` names the other projects that still have something of the patient.
+    """
 
     entries: int
     images: int
     series: int
     pseudonyms: int
+    elsewhere: tuple[str, ...] = ()
 
 
-def forget(pseudonym: str, reason: str, actor: str) -> Forgotten:
+def forget(pseudonym: str, reason: str, actor: str, project: str = "", *, everywhere: bool = False) -> Forgotten:
     """Destroy what leads from a released PatientID to the patient.
 
     Of what the node still has of the patient originals, releases and rows are removed as a cleanup does it, with a line in
     the ledger. Ledger and history hold pseudonyms only, and stay.
 
+    Parameters
+    ----------
+    project : str
+        Whose pseudonym it is; needed where several projects gave it out.
+    everywhere : bool
+        Destroy as well what other projects have of the patient.
+
     Raises
     ------
     Permanent
-        `in-hand`: something of this patient is on its way, or held for a person; nothing was destroyed. Or what
+        `several-projects`: it is not said whose pseudonym is meant. `in-hand`: something of this patient is on its way, or held for a person; nothing was destroyed. Or what
         `cleanup` raises.
     """
-    subjects = _subjects(pseudonym)
-    if not subjects:  # not recorded: it may be anything, also the original id, typed by mistake
+    meant = _meant(pseudonym, project)
+    if len(projects := sorted({name for name, _ in meant})) > 1:
+        raise Permanent(
+            "several-projects",
+            f"The projects {' and '.join(projects)} gave this pseudonym out, perhaps to different patients: say which "
+            "is meant.",
+        )
+    if not meant:  # not recorded: it may be anything, also the original id, typed by mistake
         return Forgotten(0, 0, 0, 0)
-    here = list(Series.objects.filter(study__subject__key_index__in=subjects).order_by("pk"))
+    subjects = {subject for _, subject in meant}
+    theirs = Series.objects.filter(study__subject__key_index__in=subjects)
+    entries = VaultEntry.objects.filter(subject_index__in=subjects)
+    numbers = PatientNumber.objects.filter(key_index__in=subjects)
+    called = {*entries.values_list("project", "patient_id"), *theirs.values_list("project", "identifiers__patient_id")}
+    called |= set(Pseudonym.objects.filter(subject_index__in=subjects).values_list("project", "pseudonym"))
+    elsewhere = {name for name, _ in called}.difference(projects)
+    if everywhere:
+        projects, elsewhere = sorted(elsewhere.union(projects)), set()
+    numbers, entries = numbers.filter(project__in=projects), entries.filter(project__in=projects)
+    here = list(theirs.filter(project__in=projects).order_by("pk"))
     if busy := sum(stage_of(series) != "cleanup" for series in here):
         raise Permanent(
             "in-hand",
@@ -55,25 +82,27 @@ def forget(pseudonym: str, reason: str, actor: str) -> Forgotten:
         )
     for series in here:
         _remove(series)
-    entries = VaultEntry.objects.filter(Q(patient_id=pseudonym) | Q(subject_index__in=subjects))
     with transaction.atomic():
         images = sum(entries.values_list("images", flat=True))
         count, _ = entries.delete()
-        for number in PatientNumber.objects.filter(key_index__in=subjects):
+        for number in numbers:
             number.key_index = f"forgotten-{secrets.token_hex(24)}"  # the number is not given again
             number.save(update_fields=["key_index"])
-        names = crosswalk.forget(pseudonym, subjects)
+        names = sum(
+            crosswalk.forget(name, subjects, {text for other, text in called if other == name and text})
+            for name in projects
+        )
         sentence = f"{pseudonym} is forgotten: {len(here)} series that were here, {count} entries of the vault."
         record("forget", actor=actor, count=images, sentence=f"{sentence} Reason: {reason}")
-    return Forgotten(count, images, len(here), names)
+    return Forgotten(count, images, len(here), names, tuple(sorted(elsewhere)))
 
 
-def _subjects(pseudonym: str) -> Collection[str]:
-    """Return the blind indexes of who has a pseudonym."""
-    kept = VaultEntry.objects.filter(patient_id=pseudonym).values_list("subject_index", flat=True)
-    here = Series.objects.filter(identifiers__patient_id=pseudonym).values_list("study__subject__key_index", flat=True)
-    known = Pseudonym.objects.filter(pseudonym=pseudonym).values_list("subject_index", flat=True)
-    return {*kept, *here, *known}
+def _meant(pseudonym: str, project: str) -> Collection[tuple[str, str]]:
+    """Return the projects that gave a pseudonym out, or the one that is named, each with the blind index of who has it."""
+    kept = VaultEntry.objects.filter(patient_id=pseudonym).values_list("project", "subject_index")
+    here = Series.objects.filter(identifiers__patient_id=pseudonym).values_list("project", "study__subject__key_index")
+    known = crosswalk.holders(pseudonym)
+    return {(name, subject) for name, subject in (*kept, *here, *known) if project in ("", name)}
 
 
 def _remove(series: Series) -> None:

@@ -22,6 +22,7 @@ from django.utils import timezone
 from deidentify.pseudonyms import Pseudonyms
 from deidentify.pseudonyms import patient_key as patient_key
 from main.models import KeyRecord
+from main.projects import project
 from sendit import keys
 
 
@@ -35,7 +36,7 @@ class KeyRing:
 
     @property
     def pseudonym_id(self) -> str:
-        """Fingerprint of the pseudonym key: recorded with every release."""
+        """Fingerprint of the node's pseudonym key."""
         return fingerprint(self.pseudonym)
 
 
@@ -170,6 +171,36 @@ def _hmac(key: bytes, purpose: str, value: str) -> bytes:
     return hmac.digest(subkey, value.encode("utf-8", "surrogateescape"), "sha256")
 
 
-def pseudonyms() -> Pseudonyms:
-    """The pseudonyms of the project, under the pseudonym key."""
-    return Pseudonyms(keyring().pseudonym, settings.SENDIT_PROJECT)
+def pseudonyms(name: str) -> Pseudonyms:
+    """The pseudonyms of the project called `name`, under its own key or the node's.
+
+    Raises
+    ------
+    Quarantine
+        `project-unknown`.
+    ImproperlyConfigured
+        As `keyring`; and if its pseudonyms were made with another key before.
+    """
+    return _pseudonyms(name, project_key(name))
+
+
+def project_key(name: str) -> bytes:
+    """The key with which the pseudonyms of the project called `name` are made; raises like `pseudonyms`."""
+    return project(name).key or keyring().pseudonym
+
+
+def key_id(name: str) -> str:
+    """Fingerprint of the key of the project called `name`: recorded with every release; raises like `pseudonyms`."""
+    return fingerprint(project_key(name))
+
+
+@lru_cache(maxsize=256)
+def _pseudonyms(name: str, key: bytes) -> Pseudonyms:
+    record, ours = f"project {name}", fingerprint(key)
+    known, _ = KeyRecord.objects.get_or_create(name=record, defaults={"fingerprint": ours, "since": timezone.now()})
+    if known.fingerprint != ours:
+        raise ImproperlyConfigured(
+            f"The key of project {name} is not the one that its pseudonyms were made with (fingerprint {known.fingerprint}). "
+            "Restore its key_file in the file of SENDIT_PROJECTS; for other pseudonyms make another project."
+        )
+    return Pseudonyms(key, name)

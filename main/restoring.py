@@ -22,7 +22,7 @@ from main.vault import Opened, of_series
 T = TypeVar("T")
 LONGEST_REASON = 200
 RESTORED, THERE, UNKNOWN = "restored", "there", "unknown"
-_SERIES = TAGS["SeriesInstanceUID"]
+_SERIES, _PATIENT = TAGS["SeriesInstanceUID"], TAGS["PatientID"]
 _NOT_KNOWN = (
     "The vault does not know this image: it was released by another node, or before there was a vault, or forgotten."
 )
@@ -60,6 +60,7 @@ class _File:
     target: Path
     series: str
     instance: str
+    patient: str
     transfer_syntax: str
 
 
@@ -111,16 +112,19 @@ def restore_files(source: Path, target: Path, reason: str, actor: str) -> Iterat
     known = list[_File]()
     for path, place, to in places(source, target):
         try:
-            structure = read_structure(path, (_SERIES,))
+            structure = read_structure(path, (_SERIES, _PATIENT))
         except Refused as refused:
             yield Outcome(place, refused.code, refused.sentence)
         else:
             series, instance = text(structure, _SERIES), text(structure, SOP_INSTANCE)
-            known.append(_File(path, place, to, series, instance, structure.transfer_syntax_uid))
+            patient = text(structure, _PATIENT)
+            known.append(_File(path, place, to, series, instance, patient, structure.transfer_syntax_uid))
     opened = Opened()
-    known.sort(key=lambda file: file.series)
-    for uid, of_one in groupby(known, key=lambda file: file.series):
+    known.sort(key=lambda file: (file.series, file.patient))
+    for (uid, patient), of_one in groupby(known, key=lambda file: (file.series, file.patient)):
         entries = list(of_series(uid)) if uid else []
+        # Recipes that keep UIDs give the same ones out in several projects: there the pseudonym tells which it was.
+        entries = [entry for entry in entries if entry.patient_id == patient] or entries
         yield from _series(list(of_one), entries, opened, reason, actor)
 
 

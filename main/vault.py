@@ -57,6 +57,7 @@ class Gathered:
         return [
             VaultEntry(
                 series_id=pk,
+                project=known[pk].project,
                 recipe=release.recipe,
                 recipe_hash=release.recipe_hash,
                 study_instance_uid=release.study_instance_uid,

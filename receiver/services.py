@@ -50,6 +50,9 @@ class Access(Protocol):
     def is_known(self) -> bool:
         """Tell whether it is known yet who may do what."""
 
+    def is_called(self, title: str) -> bool:
+        """Tell whether a project is called by this AE title, beside our own."""
+
     def admitted(self, caller: Caller) -> Admitted | None:
         """Return who that is when it may store."""
 
@@ -88,7 +91,7 @@ class Offer:
     Attributes
     ----------
     ae_title : str
-        Ours; callers that call another one are rejected.
+        Ours; callers that call neither it nor a project are rejected.
     quiet : float
         Seconds without news that end a study, for callers without a number of their own.
     sop_classes : collection of str
@@ -130,7 +133,8 @@ class Receiver:
         self.offer.access.refused(address, "", "", why)
 
     def open(self, caller: Caller) -> Session:
-        if caller.called_ae_title != self.offer.ae_title:
+        called = caller.called_ae_title
+        if called != self.offer.ae_title and not self.offer.access.is_called(called):
             self.note(caller, "called-ae-title")
             raise Rejected(*CALLED_AE_NOT_RECOGNISED)
         if not self.offer.access.is_known():
@@ -177,6 +181,7 @@ class Session:
             "node": admitted.node,
             "name": admitted.name,
             "calling": caller.calling_ae_title,
+            "called": caller.called_ae_title,
             "address": caller.address,
             "association": self.live.association,
             "quiet": self._offer.quiet if admitted.quiet is None else admitted.quiet,

@@ -6,14 +6,14 @@ They read original values and say yes or no; no value leaves this module.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import translate
 from functools import lru_cache
 from struct import unpack
 
 from deidentify.charset import decode
-from deidentify.dictionary import TAGS, vr_of
+from deidentify.dictionary import TAGS, name_of, vr_of
 
 CHARACTER_SET = TAGS["SpecificCharacterSet"]
 BINARY = {"US": ("H", 2), "SS": ("h", 2), "UL": ("L", 4), "SL": ("l", 4)}
@@ -35,9 +35,29 @@ class Condition:
 
     tests: tuple[tuple[int, tuple[str, ...]], ...]
 
+    def __str__(self) -> str:
+        """Return the condition as it is written, in one line."""
+        return ", ".join(f"{name_of(tag)}: {' or '.join(patterns)}" for tag, patterns in self.tests)
+
     def matches(self, values: Mapping[int, bytes], *, little: bool = True) -> bool:
         """Tell whether the condition holds for an object with these raw values of its top level."""
         return all(_holds(patterns, _values(tag, values, little)) for tag, patterns in self.tests)
+
+
+def test_of(keyword: str, patterns: Iterable[str]) -> tuple[int, tuple[str, ...]]:
+    """Return a test as a `Condition` has it.
+
+    Raises
+    ------
+    ValueError
+        With a sentence on what is wrong with the keyword.
+    """
+    tag = TAGS.get(keyword)
+    if tag is None or tag >> 16 < 8:
+        raise ValueError(f"{keyword!r} is no keyword of an attribute in PS3.6")
+    if vr_of(tag).split(" or ")[0] not in TEXT | BINARY.keys():
+        raise ValueError(f"{keyword} ({vr_of(tag)}) is no text or whole number to compare")
+    return tag, tuple(sorted(set(patterns)))
 
 
 def _holds(patterns: tuple[str, ...], values: list[str]) -> bool:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 
-from deidentify.dictionary import TAGS, name_of, vr_of
+from deidentify.dictionary import name_of
 from deidentify.recipe import IMPLEMENTED_OPTIONS, Recipe
-from deidentify.recipe.conditions import BINARY, TEXT, Condition
+from deidentify.recipe.conditions import Condition, test_of
 from deidentify.recipe.nodes import Node, Nodes
 from deidentify.recipe.policies import (
     DatePolicy,
@@ -244,12 +244,11 @@ class _Reader:
     def _condition(self, node: Node) -> Condition:
         tests = []
         for keyword, (key_node, patterns) in self.nodes.pairs(node, "if").items():
-            tag = TAGS.get(keyword)
-            if tag is None or tag >> 16 < 8:
-                self.nodes.fail(key_node, f"{keyword!r} is no keyword of an attribute in PS3.6")
-            if vr_of(tag).split(" or ")[0] not in TEXT | BINARY.keys():
-                self.nodes.fail(key_node, f"{keyword} ({vr_of(tag)}) is no text or whole number to compare")
-            tests.append((tag, tuple(sorted(set(self.nodes.words(patterns))))))
+            words = self.nodes.words(patterns)
+            try:
+                tests.append(test_of(keyword, words))
+            except ValueError as problem:
+                self.nodes.fail(key_node, str(problem))
         if not tests:
             self.nodes.fail(node, "a condition needs at least one attribute")
         return Condition(tuple(sorted(tests)))

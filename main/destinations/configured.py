@@ -16,6 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 from deidentify import Recipe, Refused
 from main.destinations import kinds
 from main.models import Destination
+from main.projects.configured import require_destinations
 from sendit.reference import PROOFS
 
 _COMMON = {"kind", "recipe", "trusted", "proof"}
@@ -31,9 +32,11 @@ def sync() -> list[Destination]:
     Raises
     ------
     ImproperlyConfigured
-        With the name of the destination, what is wrong with it and what is accepted.
+        With the name of the destination, what is wrong with it and what is accepted; and when a project delivers where
+        nobody is.
     """
     wanted = configured()
+    require_destinations(wanted)
     for name, values in wanted.items():
         Destination.objects.update_or_create(name=name, defaults={**values, "enabled": True})
     Destination.objects.exclude(name__in=wanted).update(enabled=False)
@@ -98,15 +101,15 @@ def _row(name: str, values: dict[str, Any]) -> dict[str, Any]:
         )
     values = _checked(name, values)
     recipe, trusted = str(values.get("recipe", settings.SENDIT_RECIPE)), values.get("trusted", False)
-    if recipe == "none" and not trusted:
-        raise ImproperlyConfigured(
-            f"Destination {name!r}: recipe none sends originals on, with the patient's name in them. Only a destination "
-            "with trusted = true may get them."
-        )
     try:
-        Recipe.load(recipe)
+        deidentifies = Recipe.load(recipe).deidentifies
     except Refused as refused:
         raise ImproperlyConfigured(f"Destination {name!r}: recipe {recipe!r}: {refused.sentence}") from None
+    if not deidentifies and not trusted:
+        raise ImproperlyConfigured(
+            f"Destination {name!r}: recipe {recipe} sends originals on, with the patient's name in them. Only a destination "
+            "with trusted = true may get them."
+        )
     proof = values.get("proof", settings.SENDIT_PROOF)
     if proof not in PROOFS:
         raise ImproperlyConfigured(f"Destination {name!r}: proof is one of {', '.join(PROOFS)}, not {proof!r}.")

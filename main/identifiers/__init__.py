@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
-from django.conf import settings
-
 from main.errors import Quarantine
+from main.projects import Project, default
 
 
 @dataclass(frozen=True)
@@ -46,9 +45,10 @@ class Answer:
 
 
 class Provider(ABC):
-    """One way to get identifiers.
+    """One way to get identifiers, in a project (by default in the default one).
 
-    `is_computed` says whether a pseudonym is computed from the patient alone, so that it can be nobody else's.
+    `keywords` names what it has to know of the header beside what it always knows; `is_computed` says whether a pseudonym
+    is computed from the patient alone, so that it can be nobody else's.
     """
 
     name: str
@@ -58,6 +58,14 @@ class Provider(ABC):
     def same_id(cls, patient_id: str) -> str:
         """`patient_id` as the provider takes it: ids that are equal so are one patient's."""
         return patient_id
+
+    def __init__(self, project: Project | None = None) -> None:
+        self.project = project or default()
+
+    @property
+    def keywords(self) -> frozenset[str]:
+        """Keywords of attributes that have to be in `Request.header`."""
+        return frozenset()
 
     @abstractmethod
     def identify_many(self, requests: Sequence[Request]) -> list[Answer | Quarantine]:
@@ -104,15 +112,12 @@ def unfit(keyword: str, pseudonym: str) -> str:
     return ""
 
 
-def provider_class(name: str | None = None) -> type[Provider]:
-    """The class of the provider called `name`, by default of the configured one."""
-    chosen = name or settings.SENDIT_IDENTIFIERS
-    if chosen == "auto":
-        chosen = "dasher" if settings.DEIDENTIFY_RESTFUL else "keyed"
-    found: type[Provider] = import_module(f"main.identifiers.{chosen}").Provider
+def provider_class(project: Project) -> type[Provider]:
+    """The class of the provider of `project`."""
+    found: type[Provider] = import_module(f"main.identifiers.{project.provider}").Provider
     return found
 
 
-def provider(name: str | None = None) -> Provider:
-    """The provider called `name`, by default the configured one."""
-    return provider_class(name)()
+def provider(project: Project) -> Provider:
+    """The provider of `project`."""
+    return provider_class(project)(project)

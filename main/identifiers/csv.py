@@ -12,18 +12,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from django.conf import settings
-
 from main import identifiers, identity
 from main.errors import Quarantine, Transient
 from main.identifiers import Answer, Request, unfit
+from main.projects import Project
 
 COLUMNS = ("patient_id", "issuer", "pseudonym", "date_shift_days")
 REQUIRED = {"patient_id", "pseudonym"}
 _SEPARATORS = ",;\t"
 
-# Where a file was and how it looked when it was read.
-_Seen = tuple[str, int, int, int]
+# How a file looked when it was read.
+_Seen = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Row:
     line: int = field(compare=False)
 
 
-_tables: dict[_Seen, dict[str, Row]] = {}
+_tables: dict[str, tuple[_Seen, dict[str, Row]]] = {}
 
 
 class Provider(identifiers.Provider):
@@ -43,12 +42,14 @@ class Provider(identifiers.Provider):
 
     name = "csv"
 
-    def __init__(self) -> None:
-        if settings.SENDIT_IDENTIFIERS_FILE is None:
+    def __init__(self, project: Project | None = None) -> None:
+        super().__init__(project)
+        path: Path | None = self.project.setting("SENDIT_IDENTIFIERS_FILE")
+        if path is None:
             raise Transient(
                 "identifiers-settings", "SENDIT_IDENTIFIERS_FILE is not set: it names the table of patients."
             )
-        self._path: Path = settings.SENDIT_IDENTIFIERS_FILE
+        self._path = path
 
     def identify_many(self, requests: Sequence[Request]) -> list[Answer | Quarantine]:
         """What the table says about each patient; accession numbers are keyed.
@@ -61,7 +62,7 @@ class Provider(identifiers.Provider):
             `identifiers-settings`: the table cannot be read or is not right; with the line.
         """
         rows = self._rows()
-        return [_answer(request, rows.get(request.patient_key)) for request in requests]
+        return [_answer(request, rows.get(request.patient_key), self.project) for request in requests]
 
     def original_of(self, pseudonyms: Sequence[str]) -> dict[str, str | Quarantine]:
         """The patient_id of those that the table has."""
@@ -76,18 +77,18 @@ class Provider(identifiers.Provider):
         try:
             with open(self._path, encoding="utf-8-sig", newline="") as file:
                 at = os.fstat(file.fileno())
-                seen = (str(self._path), at.st_ino, at.st_mtime_ns, at.st_size)
-                if seen not in _tables:
+                seen = (at.st_ino, at.st_mtime_ns, at.st_size)
+                before, rows = _tables.get(str(self._path), (None, {}))
+                if seen != before:
                     rows = dict(_read(file.read()))
-                    _tables.clear()
-                    _tables[seen] = rows
+                    _tables[str(self._path)] = seen, rows
         except OSError as error:
             raise _unusable(f"cannot be read ({os.strerror(error.errno or 0)})") from None
         except UnicodeDecodeError:
             raise _unusable("is not in UTF-8") from None
         except csv.Error:
             raise _unusable("is no CSV file") from None
-        return _tables[seen]
+        return rows
 
 
 def _read(content: str) -> Iterator[tuple[str, Row]]:
@@ -128,14 +129,15 @@ def _row(line: int, values: dict[str, str]) -> tuple[str, Row]:
     return identity.patient_key(values.get("issuer", ""), patient_id, ""), Row(pseudonym, days, line)
 
 
-def _answer(request: Request, row: Row | None) -> Answer | Quarantine:
+def _answer(request: Request, row: Row | None, project: Project) -> Answer | Quarantine:
     if row is None:
         return Quarantine(
             "identifiers-unknown", "The table of patients does not have this one. Add a line for it, then requeue."
         )
     values = {"PatientID": row.pseudonym, "PatientName": row.pseudonym}
     if request.accession_number:
-        values["AccessionNumber"] = identity.pseudonyms().accession(request.patient_key, request.accession_number)
+        pseudonyms = identity.pseudonyms(project.name)
+        values["AccessionNumber"] = pseudonyms.accession(request.patient_key, request.accession_number)
     return Answer(values, date_shift_days=row.date_shift_days)
 
 

@@ -18,10 +18,15 @@ from main.identifiers import Answer, Request
 from main.identifiers.dasher_token import TokenFile, unauthorised
 from main.identifiers.dasher_wire import Asked, body, calls, read
 from main.identifiers.http import Bearer, Reply, Service, accepted, call, insist
+from main.projects import Project
+from main.projects.configured import places
 
 
 class Provider(identifiers.Provider):
-    """Asks `POST {DASHER_URL}/{DASHER_VERSION}/uid/{DASHER_STUDY}` with the token of STANFORD_CLIENT_SECRETS."""
+    """Asks `POST {DASHER_URL}/{DASHER_VERSION}/uid/{DASHER_STUDY}` with the token of STANFORD_CLIENT_SECRETS.
+
+    The study, and custom fields that go along, are those of the project.
+    """
 
     name = "dasher"
 
@@ -30,7 +35,8 @@ class Provider(identifiers.Provider):
         """Without hyphens: DASHER does not know them."""
         return patient_id.replace("-", "")
 
-    def __init__(self) -> None:
+    def __init__(self, project: Project | None = None) -> None:
+        super().__init__(project)
         if settings.STANFORD_CLIENT_SECRETS is None:
             raise Transient(
                 "identifiers-settings", "STANFORD_CLIENT_SECRETS is not set: it names the token file of DASHER."
@@ -43,8 +49,13 @@ class Provider(identifiers.Provider):
             settings.DASHER_TIMEOUT,
         )
         self._tokens = TokenFile(settings.STANFORD_CLIENT_SECRETS, self._service)
-        study = quote(settings.DASHER_STUDY.lower(), safe="")
+        study = quote(self.project.setting("DASHER_STUDY").lower(), safe="")
         self._url = f"{settings.DASHER_URL}/{settings.DASHER_VERSION}/uid/{study}"
+
+    @property
+    def keywords(self) -> frozenset[str]:
+        """What the custom fields of the project are filled from."""
+        return frozenset(places(self.project.entity_fields + self.project.item_fields))
 
     def identify_many(self, requests: Sequence[Request]) -> list[Answer | Quarantine]:
         """For each of `requests` its answer, or why it has none; asked in as few calls as the service allows.
@@ -56,7 +67,7 @@ class Provider(identifiers.Provider):
         Transient
             `identifiers-away`, `-slow`, `-busy`, `-garbled`, `-unauthorised` or `-settings`: ask again for all of them.
         """
-        asked = [_asked(request) for request in requests]
+        asked = [self._asked(request) for request in requests]
         found: dict[Asked, Answer | Quarantine] = {}
         for group in calls(one for one in asked if isinstance(one, Asked)):
             try:
@@ -72,6 +83,12 @@ class Provider(identifiers.Provider):
         call(self._service, "GET", settings.DASHER_URL)
         return f"DASHER answers at {self._url}"
 
+    def _asked(self, request: Request) -> Asked | Quarantine:
+        try:
+            return Asked.of(request, settings.ENTITY_ID, settings.ITEM_ID, self.project)
+        except Quarantine as refused:
+            return refused
+
     def _ask(self, request: dict[str, Any]) -> Any:
         token = self._tokens.access()
         reply = self._post(request, token)
@@ -84,13 +101,6 @@ class Provider(identifiers.Provider):
     def _post(self, request: dict[str, Any], token: str) -> Reply:
         content = json.dumps(request).encode("utf-8")
         return insist(lambda: call(self._service, "POST", self._url, content=content, auth=Bearer(token)))
-
-
-def _asked(request: Request) -> Asked | Quarantine:
-    try:
-        return Asked.of(request, settings.ENTITY_ID, settings.ITEM_ID)
-    except Quarantine as refused:
-        return refused
 
 
 def _require_one_suid(found: dict[Asked, Answer | Quarantine]) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 
 from main.errors import Quarantine, Transient
 from main.identifiers import Answer, Request
+from main.projects import Project
+from main.projects.configured import filled
 
 ENTITY_SOURCE = "Stanford MRN"
 ITEM_SOURCE = "DCM Accession #"
@@ -27,18 +29,26 @@ _ID = re.compile(r"[A-Za-z0-9_-]+")
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d{4})")
 
 
+# Custom fields: name and value of each.
+Fields = tuple[tuple[str, str], ...]
+
+
 @dataclass(frozen=True)
 class Asked:
-    """One study of one patient as the service is asked about it: an entity with one item."""
+    """One study of one patient as the service is asked about it: an entity with one item, and custom fields of both."""
 
     entity: str = field(repr=False)
     born: date = field(repr=False)
     item: str = field(repr=False)
     taken: date = field(repr=False)
+    entity_fields: Fields = field(default=(), repr=False)
+    item_fields: Fields = field(default=(), repr=False)
 
     @classmethod
-    def of(cls, request: Request, entity_id: str, item_id: str) -> Asked:
+    def of(cls, request: Request, entity_id: str, item_id: str, project: Project) -> Asked:
         """`request` with the id of the keyword `entity_id` as the entity's, and that of `item_id` as the item's.
+
+        The custom fields of `project` are filled from its header.
 
         Raises
         ------
@@ -50,6 +60,8 @@ class Asked:
             born=_date("PatientBirthDate", request.patient_birth_date),
             item=_id(item_id, _value(request, item_id, "ITEM_ID")),
             taken=_date("StudyDate", request.study_date),
+            entity_fields=filled(project.entity_fields, request.header),
+            item_fields=filled(project.item_fields, request.header),
         )
 
 
@@ -83,20 +95,23 @@ def _date(keyword: str, value: str) -> date:
 
 
 def calls(asked: Iterable[Asked]) -> list[list[Asked]]:
-    """`asked`, each once, in groups of one call: an id stands in a call with one date only, so answers are unambiguous."""
+    """`asked`, each once, in groups of one call: an id stands in a call with one date only, so answers are unambiguous.
+
+    It has one set of custom fields there as well.
+    """
     groups: list[list[Asked]] = []
-    dates: dict[tuple[str, ...], date] = {}
+    said: dict[tuple[str, ...], tuple[date, Fields]] = {}
     for one in dict.fromkeys(asked):
-        mine = {(one.entity,): one.born, (one.entity, one.item): one.taken}
+        mine = {(one.entity,): (one.born, one.entity_fields), (one.entity, one.item): (one.taken, one.item_fields)}
         if (
             not groups
             or len(groups[-1]) == ITEMS_PER_CALL
-            or any(dates.get(key, day) != day for key, day in mine.items())
+            or any(said.get(key, mine[key]) != mine[key] for key in mine)
         ):
             groups.append([])
-            dates = {}
+            said = {}
         groups[-1].append(one)
-        dates |= mine
+        said |= mine
     return groups
 
 
@@ -104,12 +119,18 @@ def body(call: list[Asked]) -> dict[str, Any]:
     """The request of one call."""
     entities: dict[str, dict[str, Any]] = {}
     for one in call:
-        entity = entities.setdefault(
-            one.entity,
-            {"id": one.entity, "id_source": ENTITY_SOURCE, "id_timestamp": _timestamp(one.born), "items": []},
-        )
-        entity["items"].append({"id": one.item, "id_source": ITEM_SOURCE, "id_timestamp": _timestamp(one.taken)})
+        if one.entity not in entities:
+            entities[one.entity] = _object(one.entity, ENTITY_SOURCE, one.born, one.entity_fields) | {"items": []}
+        entities[one.entity]["items"].append(_object(one.item, ITEM_SOURCE, one.taken, one.item_fields))
     return {"identifiers": list(entities.values())}
+
+
+def _object(name: str, source: str, day: date, fields: Fields) -> dict[str, Any]:
+    """An entity or an item; without custom fields there is no list of them."""
+    found: dict[str, Any] = {"id": name, "id_source": source, "id_timestamp": _timestamp(day)}
+    if fields:
+        found["custom_fields"] = [{"key": key, "value": value} for key, value in fields]
+    return found
 
 
 def _timestamp(day: date) -> str:

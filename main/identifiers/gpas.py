@@ -15,6 +15,7 @@ from main import identifiers, identity
 from main.errors import Quarantine, Transient
 from main.identifiers import Answer, Request, gpas_wire, unfit
 from main.identifiers.http import Bearer, Service, accepted, call, insist
+from main.projects import Project
 
 # What was given for each value that was asked about, or why there is none.
 Given = dict[str, str | Quarantine]
@@ -25,9 +26,12 @@ class Provider(identifiers.Provider):
 
     name = "gpas"
 
-    def __init__(self) -> None:
+    def __init__(self, project: Project | None = None) -> None:
+        super().__init__(project)
+        self._domain: str = self.project.setting("GPAS_DOMAIN")
+        self._accession_domain: str = self.project.setting("GPAS_ACCESSION_DOMAIN")
         for setting in ("GPAS_URL", "GPAS_DOMAIN"):
-            if not getattr(settings, setting):
+            if not self.project.setting(setting):
                 raise Transient("identifiers-settings", f"{setting} is not set, so gPAS cannot be asked.")
         self._service = Service(
             "gPAS",
@@ -54,12 +58,12 @@ class Provider(identifiers.Provider):
         Transient
             `identifiers-away`, `-slow`, `-busy`, `-garbled`, `-unauthorised` or `-settings`: ask again for all of them.
         """
-        patients = self._ask(settings.GPAS_DOMAIN, "PatientID", [one.patient_id.strip() for one in requests])
+        patients = self._ask(self._domain, "PatientID", [one.patient_id.strip() for one in requests])
         accessions: Given = {}
-        if settings.GPAS_ACCESSION_DOMAIN:
+        if self._accession_domain:
             numbers = [one.accession_number.strip() for one in requests]
-            accessions = self._ask(settings.GPAS_ACCESSION_DOMAIN, "AccessionNumber", numbers)
-        return [_answer(request, patients, accessions) for request in requests]
+            accessions = self._ask(self._accession_domain, "AccessionNumber", numbers)
+        return [_answer(request, patients, accessions, self.project) for request in requests]
 
     def check(self) -> str:
         """Whether the service answers and takes the credentials; asks about nobody."""
@@ -67,7 +71,7 @@ class Provider(identifiers.Provider):
             self._service,
             call(self._service, "GET", f"{_base()}/metadata", media_type=self._media_type, auth=self._auth),
         )
-        return f"gPAS answers at {_base()}; pseudonyms of domain {settings.GPAS_DOMAIN}"
+        return f"gPAS answers at {_base()}; pseudonyms of domain {self._domain}"
 
     def original_of(self, pseudonyms: Sequence[str]) -> dict[str, str | Quarantine]:
         """The PatientID behind each pseudonym, or why the service does not tell.
@@ -97,7 +101,7 @@ class Provider(identifiers.Provider):
         return given
 
     def _pseudonyms(self, domain: str, keyword: str, originals: Sequence[str]) -> Given:
-        question = gpas_wire.question(self._api, domain, originals, settings.GPAS_CREATE)
+        question = gpas_wire.question(self._api, domain, originals, self.project.setting("GPAS_CREATE"))
         found = self._call(question, keyword, domain, originals, gpas_wire.PSEUDONYM)
         given: Given = {one: _usable(keyword, one, pseudonym) for one, pseudonym in found.values.items()}
         given |= {one: _unknown(keyword, code) for one, code in found.errors.items()}
@@ -105,8 +109,8 @@ class Provider(identifiers.Provider):
         return given | dict.fromkeys(missing, _bad(f"leaves out {keyword}s that were asked about"))
 
     def _back(self, pseudonyms: Sequence[str]) -> Given:
-        question = gpas_wire.question_back(self._api, settings.GPAS_DOMAIN, pseudonyms)
-        found = self._call(question, "PatientID", settings.GPAS_DOMAIN, pseudonyms, gpas_wire.ORIGINAL)
+        question = gpas_wire.question_back(self._api, self._domain, pseudonyms)
+        found = self._call(question, "PatientID", self._domain, pseudonyms, gpas_wire.ORIGINAL)
         given: Given = {
             one: original if original != one else _bad("gives a pseudonym back as its original")
             for one, original in found.values.items()
@@ -145,7 +149,7 @@ def _base() -> str:
     return str(settings.GPAS_URL).rstrip("/")
 
 
-def _answer(request: Request, patients: Given, accessions: Given) -> Answer | Quarantine:
+def _answer(request: Request, patients: Given, accessions: Given, project: Project) -> Answer | Quarantine:
     patient = patients.get(request.patient_id.strip())
     if patient is None:
         return Quarantine("identifiers-request", "PatientID is missing or empty, so gPAS cannot be asked.")
@@ -153,7 +157,7 @@ def _answer(request: Request, patients: Given, accessions: Given) -> Answer | Qu
         return patient
     values = {"PatientID": patient, "PatientName": patient}
     if number := request.accession_number.strip():
-        accession = accessions.get(number) or identity.pseudonyms().accession(request.patient_key, number)
+        accession = accessions.get(number) or identity.pseudonyms(project.name).accession(request.patient_key, number)
         if isinstance(accession, Quarantine):
             return accession
         values["AccessionNumber"] = accession

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from deidentify.pseudonyms import Pseudonyms
 from main import identifiers, identity
 from main.errors import Quarantine
 from main.identifiers import Answer, Request
@@ -20,15 +21,15 @@ class Provider(identifiers.Provider):
 
     def identify_many(self, requests: Sequence[Request]) -> list[Answer | Quarantine]:
         """The pseudonyms of each patient and study."""
-        return [_answer(request) for request in requests]
+        pseudonyms = identity.pseudonyms(self.project.name)
+        return [_answer(request, pseudonyms) for request in requests]
 
     def check(self) -> str:
         """The keyed provider is ready when its key is."""
-        return f"keyed pseudonyms under key {identity.keyring().pseudonym_id}"
+        return f"keyed pseudonyms under key {identity.key_id(self.project.name)}"
 
 
-def _answer(request: Request) -> Answer:
-    pseudonyms = identity.pseudonyms()
+def _answer(request: Request, pseudonyms: Pseudonyms) -> Answer:
     patient = pseudonyms.patient(request.patient_key)
     values = {"PatientID": patient, "PatientName": patient}
     if request.accession_number:

@@ -17,7 +17,7 @@ class Batch(Work):
     `sealed_name` is the name it came with, encrypted: people name folders after patients.
     `cleaned` counts its images that were delivered, proven and removed. What came by DICOM says from whom: `node` is the
     number of the node that was let in, and its series wait until nothing of their study came for `quiet` seconds. None:
-    nothing waits.
+    nothing waits. `watched` is the watched folder it was taken from, `project` the project that who handed it over named.
     """
 
     key = models.UUIDField(unique=True, default=uuid.uuid4)
@@ -31,6 +31,9 @@ class Batch(Work):
     node = models.BigIntegerField(null=True, blank=True)
     sender = models.CharField(max_length=64, blank=True, default="")
     calling_ae_title = models.CharField(max_length=16, blank=True, default="")
+    called_ae_title = models.CharField(max_length=16, blank=True, default="")
+    watched = models.TextField(blank=True, default="")
+    project = models.CharField(max_length=64, blank=True, default="")
     address = models.CharField(max_length=45, blank=True, default="")
     association = models.CharField(max_length=36, blank=True, default="")
     quiet = models.FloatField(null=True, blank=True)
@@ -65,6 +68,7 @@ class FileOutcome(models.Model):
         DICOMDIR = "dicomdir", "DICOMDIR"
         UNREADABLE = "unreadable", "Damaged or unreadable"
         SYSTEM = "system", "System file"
+        UNASSIGNED = "unassigned", "Of no project, or of several"
         DISCARDED = "discarded", "Discarded by a person"
 
     batch = models.ForeignKey(Batch, models.CASCADE, related_name="outcomes")
@@ -86,7 +90,16 @@ class FileOutcome(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(
-                    outcome__in=["duplicate", "conflict", "not-dicom", "dicomdir", "unreadable", "system", "discarded"]
+                    outcome__in=[
+                        "duplicate",
+                        "conflict",
+                        "not-dicom",
+                        "dicomdir",
+                        "unreadable",
+                        "system",
+                        "unassigned",
+                        "discarded",
+                    ]
                 ),
                 name="outcome_known",
             ),

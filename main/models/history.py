@@ -6,6 +6,8 @@ from typing import Any
 
 from django.db import models
 
+from main.models.imaging import default_project
+
 
 class Event(models.Model):
     """One thing that happened, for good: rows are added, never changed (the database refuses it). No patient values.
@@ -51,6 +53,7 @@ class LedgerEntry(models.Model):
     """What remains of a series after cleanup: counts, sizes, times and pseudonymised UIDs."""
 
     series_id = models.BigIntegerField(db_index=True)
+    project = models.CharField(max_length=64, default=default_project)
     study_instance_uid = models.CharField(max_length=64)
     series_instance_uid = models.CharField(max_length=64)
     patient_id = models.CharField(max_length=64)
@@ -87,6 +90,6 @@ class Heartbeat(models.Model):
 class KeyRecord(models.Model):
     """The fingerprint of a key in use: a start with another key, or without it, is refused."""
 
-    name = models.CharField(max_length=20, unique=True)
+    name = models.CharField(max_length=80, unique=True)
     fingerprint = models.CharField(max_length=16)
     since = models.DateTimeField()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.db import models
 
 from main.models.arrival import Batch
@@ -20,6 +21,11 @@ class Status(models.TextChoices):
     EXCLUDED = "EXCLUDED", "Excluded"
 
 
+def default_project() -> str:
+    """Return the project of what is in no other (SENDIT_PROJECT)."""
+    return str(settings.SENDIT_PROJECT)
+
+
 class Subject(models.Model):
     """A patient: (issuer, PatientID) as a blind index, the values sealed."""
 
@@ -29,15 +35,17 @@ class Subject(models.Model):
 
 
 class Study(models.Model):
-    """A study, known by its Study Instance UID; it belongs to one subject.
+    """A study, known by its Study Instance UID, in a project; it belongs to one subject.
 
+    What comes into two projects is two studies: they have nothing in common but the subject.
     While it comes by DICOM, its series wait from `waits_since` until `complete_at` for more (None: they do not wait): for
     `quiet` seconds after the last news. `node` is the number of who sent it, and was asked `asks` times in vain how many
     images there are. `note` says what may be missing.
     """
 
     subject = models.ForeignKey(Subject, models.PROTECT, related_name="studies")
-    uid_index = models.CharField(max_length=64, unique=True)
+    project = models.CharField(max_length=64, default=default_project)
+    uid_index = models.CharField(max_length=64)
     sealed_uid = models.TextField()
     added_at = models.DateTimeField()
     waits_since = models.DateTimeField(null=True, blank=True)
@@ -51,16 +59,19 @@ class Study(models.Model):
         indexes = [
             models.Index(fields=["complete_at"], name="study_waits", condition=models.Q(complete_at__isnull=False)),
         ]
+        constraints = [models.UniqueConstraint(fields=["uid_index", "project"], name="study_once_in_project")]
 
 
 class Series(Work):
     """A series: the unit that is moved and processed. Its stage is identify, deidentify, deliver, cleanup or empty.
 
-    `accession_index` is the blind index of the accession number in the first file that was registered. The counts repeat
-    those of its images by status; `main/states.py` writes them in the transaction of each change.
+    `project` repeats that of its study. `accession_index` is the blind index of the accession number in the first file that
+    was registered. The counts repeat those of its images by status; `main/states.py` writes them in the transaction of each
+    change.
     """
 
     study = models.ForeignKey(Study, models.PROTECT, related_name="series")
+    project = models.CharField(max_length=64, default=default_project)
     uid_index = models.CharField(max_length=64)
     sealed_uid = models.TextField()
     accession_index = models.CharField(max_length=64, blank=True, default="")
@@ -86,6 +97,7 @@ class Series(Work):
             models.Index(fields=["-changed_at"], name="series_changed"),
             models.Index(fields=["uid_index"], name="series_uid"),
             models.Index(fields=["accession_index"], name="series_accession"),
+            models.Index(fields=["project", "-changed_at"], name="series_project"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["study", "uid_index"], name="series_once_in_study"),
@@ -99,6 +111,11 @@ class Series(Work):
     def load(self) -> tuple[float, float]:
         """Its images and their bytes."""
         return self.images, self.bytes
+
+    @property
+    def kin(self) -> str:
+        """Its project: what has another one, has another provider, recipe and key."""
+        return self.project
 
 
 class Image(models.Model):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.db import models
 
+from main.models.imaging import default_project
+
 
 class VaultEntry(models.Model):
     """The ways back of images of one series, released by one recipe and committed together.
@@ -13,6 +15,7 @@ class VaultEntry(models.Model):
     """
 
     series_id = models.BigIntegerField(db_index=True)
+    project = models.CharField(max_length=64, default=default_project)
     recipe = models.CharField(max_length=200)
     recipe_hash = models.CharField(max_length=64)
     study_instance_uid = models.CharField(max_length=64)

@@ -19,7 +19,7 @@ from django.utils import timezone
 from main import certificates, states
 from main.claims import Claim, locked
 from main.destinations import STRENGTH
-from main.errors import Permanent
+from main.errors import Permanent, Quarantine, Transient
 from main.failpoints import reach
 from main.history import record_each
 from main.identity import unseal
@@ -42,6 +42,7 @@ from main.pipeline.next_stage import let_go
 from main.pipeline.register import original
 from main.pipeline.source import SOURCE
 from main.pipeline.take import is_key
+from main.projects import project
 from main.storage import remove_empty_folders, remove_file
 
 
@@ -67,8 +68,11 @@ def remove_proven(held: Claim[Series]) -> None:
     ------
     Permanent
         As `cleanup`.
+    Transient
+        The project is not configured any more: without its key there is no certificate, so nothing is removed.
     """
     _require_receipts(held.rows)
+    _require_project(held.rows)
     with transaction.atomic():
         held.progress()
         states.move(held.rows, Image.objects.all(), Status.DONE)
@@ -99,6 +103,15 @@ def remove_proven(held: Claim[Series]) -> None:
     reach("cleanup:committed")
     for batch in batches:
         remove_finished_folder(batch)
+
+
+def _require_project(rows: Sequence[Series]) -> None:
+    """What is removed gets its certificate first, under the key of its project."""
+    try:
+        for name in sorted({series.project for series in rows}):
+            project(name)
+    except Quarantine as unknown:
+        raise Transient(unknown.code, unknown.sentence) from None
 
 
 def removable() -> dict[str, int]:
@@ -170,6 +183,7 @@ def _write_ledger(rows: Sequence[Series], through: QuerySet[Image]) -> None:
     LedgerEntry.objects.bulk_create(
         LedgerEntry(
             series_id=series.pk,
+            project=series.project,
             study_instance_uid=released[series.pk].study_instance_uid if series.pk in released else "",
             series_instance_uid=released[series.pk].series_instance_uid if series.pk in released else "",
             patient_id=pseudonyms.get(series.pk, ""),

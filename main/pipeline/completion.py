@@ -134,9 +134,10 @@ def _is_complete(study: Study, answers: Mapping[int, Answer], held: Claim[Series
 def _images_of(study: Study) -> int:
     """Images of the study that are here, and those of it that were cleaned up."""
     uid = identity.unseal(study.sealed_uid)
-    replaced = UidMap(identity.pseudonyms().engine_key, settings.SENDIT_UID_ROOT).replacement(uid)
-    by_recipes = VaultEntry.objects.filter(study_index=study.uid_index).values("study_instance_uid")  # of other roots
+    replaced = UidMap(identity.pseudonyms(study.project).engine_key, settings.SENDIT_UID_ROOT).replacement(uid)
+    ways = VaultEntry.objects.filter(study_index=study.uid_index, project=study.project)
+    by_recipes = ways.values("study_instance_uid")  # of other roots
     given_out = Q(study_instance_uid__in=[replaced, uid]) | Q(study_instance_uid__in=by_recipes)  # uid: it was kept
-    entries = LedgerEntry.objects.filter(given_out)
+    entries = LedgerEntry.objects.filter(given_out, project=study.project)
     gone = entries.aggregate(images=Sum(F("images") + F("excluded")))["images"]
     return Image.objects.filter(series__study=study).count() + (gone or 0)

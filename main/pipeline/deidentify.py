@@ -17,13 +17,15 @@ from django.utils import timezone
 from deidentify.pixels import often_searched
 from main import bells, states
 from main.claims import DEATHS, Claim
-from main.errors import Excluded, LostLease, Quarantine, Transient, describe
+from main.errors import Excluded, LostLease, Quarantine, describe
 from main.failpoints import reach
 from main.models import Delivery, Destination, Image, Release, Series, SeriesIdentifiers
 from main.models.imaging import Status
 from main.pipeline.identify import Known, known_of
 from main.pipeline.next_stage import let_go
 from main.pipeline.release import create_release
+from main.pipeline.routes import routes
+from main.projects import project
 from main.storage import require_space, sync_filesystem
 from main.vault import Gathered, Keeping
 
@@ -44,17 +46,16 @@ def deidentify(held: Claim[Series]) -> None:
     Raises
     ------
     Transient
-        No destination is configured, or the disk is full.
+        No destination is configured, or not all that the project delivers to; or the disk is full.
+    Quarantine
+        `project-unknown`.
     """
     reach("deidentify:claimed")
-    destinations = list(Destination.objects.filter(enabled=True))
-    if not destinations:
-        raise Transient("no-destination", "No destination is configured, so nobody says by which recipe to release.")
-    recipes = sorted({destination.recipe for destination in destinations})
+    ways = routes(project(held.rows[0].project), Destination.objects.filter(enabled=True))
     known = {one.series_id: one for one in SeriesIdentifiers.objects.filter(series__in=held.rows)}
     keeping = Keeping(known)
-    for chunk in _chunks(held, _waiting(known), recipes, known, known_of(known.values())):
-        _commit(held, chunk, destinations, known, keeping)
+    for chunk in _chunks(held, _waiting(known), sorted(set(ways.values())), known, known_of(known.values())):
+        _commit(held, chunk, ways, known, keeping)
     with transaction.atomic():
         held.hold()
         # Nothing is released without identifiers; a replay of another series of the study made them be forgotten.
@@ -106,7 +107,7 @@ def _chunks(
     more: Mapping[int, Known],
 ) -> Iterator[Chunk]:
     require_space(settings.RELEASES_DIR)
-    chunk = Chunk(FIRST_CHUNK)
+    chunk, project = Chunk(FIRST_CHUNK), held.rows[0].project
     for image in images:
         try:
             search = SEARCH_SECONDS if often_searched(image.sop_class_uid) else 0.0
@@ -116,7 +117,9 @@ def _chunks(
             for recipe in recipes:
                 try:
                     releases.append(
-                        create_release(image, recipe, identifiers[image.series_id], more.get(image.series_id, ()))
+                        create_release(
+                            image, recipe, project, identifiers[image.series_id], more.get(image.series_id, ())
+                        )
                     )
                 except Excluded as error:
                     excluded = error
@@ -144,7 +147,7 @@ def _chunks(
 def _commit(
     held: Claim[Series],
     chunk: Chunk,
-    destinations: list[Destination],
+    ways: Mapping[Destination, str],
     identifiers: Mapping[int, SeriesIdentifiers],
     keeping: Keeping,
 ) -> None:
@@ -170,8 +173,8 @@ def _commit(
             (
                 Delivery(release_id=pk, series_id=series, destination=destination, due_at=now)
                 for pk, recipe, series in releases
-                for destination in destinations
-                if destination.recipe == recipe
+                for destination, wanted in ways.items()
+                if wanted == recipe
             ),
             ignore_conflicts=True,
         )

@@ -14,7 +14,7 @@ from django.db import Error, OperationalError, connection, transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from main import bells, states
+from main import bells, projects, states
 from main.claims import backoff, lease_end, locked
 from main.destinations import STRENGTH, Receipt, kind_of
 from main.errors import LostLease, Quarantine, describe
@@ -26,6 +26,7 @@ from main.models.imaging import Status
 from main.pipeline.load import MAX_ATTEMPTS, PATIENT_ATTEMPTS, Load, claim_load
 from main.pipeline.next_stage import due_at, stage_of
 from main.pipeline.release import OpenRelease, open_release
+from main.pipeline.routes import recipe_for
 
 State = Delivery.State
 
@@ -89,18 +90,29 @@ def _open(load: Load) -> tuple[list[tuple[Delivery, OpenRelease]], list[Receipt]
             sentence = "The worker died again and again while it delivered this image. Look at its history, then retry."
             receipts.append(Receipt(delivery.pk, "permanent", code="killed-worker", sentence=sentence))
             continue
-        if delivery.release.recipe != load.destination.recipe:
-            sentence = (
-                f"It was released by recipe {delivery.release.recipe}, and {load.destination.name} asks for "
-                f"{load.destination.recipe} now. It is not sent: replay the series from deidentify."
-            )
-            receipts.append(Receipt(delivery.pk, "permanent", code="recipe-changed", sentence=sentence))
-            continue
         try:
+            _require_route(load, delivery)
             opened.append((delivery, open_release(delivery.release, delivery.pk)))
         except Quarantine as refused:
             receipts.append(Receipt(delivery.pk, "permanent", code=refused.code, sentence=refused.sentence))
     return opened, receipts
+
+
+def _require_route(load: Load, delivery: Delivery) -> None:
+    """Refuse what the project, as it is configured now, would not send there like this."""
+    project, name = projects.project(load.project), load.destination.name
+    if not project.delivers_to(name):
+        raise Quarantine(
+            "not-for-destination",
+            f"Project {project.name} does not deliver to {name} any more. It is not sent: replay the series from "
+            f"deidentify, or give the project {name} again and retry.",
+        )
+    if (wanted := recipe_for(project, load.destination)) != delivery.release.recipe:
+        raise Quarantine(
+            "recipe-changed",
+            f"It was released by recipe {delivery.release.recipe}, and {name} asks for {wanted} now. It is not sent: replay "
+            "the series from deidentify.",
+        )
 
 
 def sufficient(destination: Destination, proof: Proof) -> bool:

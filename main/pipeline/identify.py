@@ -6,15 +6,14 @@ What comes by DICOM waits here until its study is complete (`main/pipeline/compl
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Min
 from django.utils import timezone
 
-from deidentify.dictionary import keyword_of, vr_of
+from deidentify.dictionary import TAGS, keyword_of, vr_of
 from deidentify.errors import Refused
 from deidentify.gate import read_structure, text
 from deidentify.known import KNOWN
@@ -28,6 +27,7 @@ from main.models.imaging import Status
 from main.pipeline.completion import let_wait
 from main.pipeline.next_stage import let_go
 from main.pipeline.register import unchanged_original
+from main.projects import Project, project
 
 # What providers may ask about, read from the first image that is readable.
 HEADER = {
@@ -61,27 +61,30 @@ _TRIES = 5
 def identify(held: Claim[Series]) -> None:
     """Get the identifiers of the claimed series and let them go to de-identification.
 
-    Series whose study the provider refuses, whose pseudonym the crosswalk refuses, or of which no original can be read,
-    are quarantined.
+    They are of one project. Series whose study its provider refuses, whose pseudonym the crosswalk refuses, or of which no
+    original can be read, are quarantined.
 
     Raises
     ------
     Transient
         The provider is away.
+    Quarantine
+        `project-unknown`.
     """
     reach("identify:claimed")
+    ours = project(held.rows[0].project)
     let_wait(held)
     if not held.rows:
         return
-    answers = _answers(held.rows)
-    names = {study: crosswalk.name_of(*one) for study, one in answers.items() if isinstance(one, tuple)}
+    answers = _answers(held.rows, ours)
+    names = {study: crosswalk.name_of(ours, *one) for study, one in answers.items() if isinstance(one, tuple)}
     reach("identify:answered")
     with transaction.atomic():
         if names:
             locked(Subject.objects.filter(pk__in=Study.objects.filter(pk__in=names).values("subject")).only("pk"))
         locked(Study.objects.filter(pk__in={series.study_id for series in held.rows}).only("pk"))
         held.hold()
-        answers = {**answers, **crosswalk.enter(settings.SENDIT_PROJECT, names)}
+        answers = {**answers, **crosswalk.enter(ours.name, names)}
         waiting = Image.objects.filter(status=Status.NEW)
         if identified := _keep(held.rows, answers):
             states.move(identified, waiting, Status.PROCESSING)
@@ -92,16 +95,17 @@ def identify(held: Claim[Series]) -> None:
     reach("identify:committed")
 
 
-def _answers(rows: Sequence[Series]) -> dict[int, Answered | Quarantine]:
-    """What the provider says about each study that has no identifiers yet, in one question for each."""
+def _answers(rows: Sequence[Series], ours: Project) -> dict[int, Answered | Quarantine]:
+    """What the provider of a project says about each of its studies that has no identifiers yet, in one question for each."""
     studies = {series.study_id for series in rows}
     known = Series.objects.filter(study__in=studies, identifiers__isnull=False).values_list("study", flat=True)
     unknown = studies.difference(known.distinct())
     if not unknown:
         return {}
-    found = requests_for([series for series in rows if series.study_id in unknown])
+    giver = provider(ours)
+    found = requests_for([series for series in rows if series.study_id in unknown], giver.keywords)
     requests = {study: one for study, one in found.items() if isinstance(one, Request)}
-    answers = provider().identify_many(list(requests.values())) if requests else []
+    answers = giver.identify_many(list(requests.values())) if requests else []
     result: dict[int, Answered | Quarantine] = {
         study: one for study, one in found.items() if isinstance(one, Quarantine)
     }
@@ -110,25 +114,29 @@ def _answers(rows: Sequence[Series]) -> dict[int, Answered | Quarantine]:
     return result
 
 
-def requests_for(rows: Sequence[Series]) -> dict[int, Request | Quarantine]:
-    """What is asked about each study, from the header of one of the originals in `rows`; or why none can be read."""
+def requests_for(rows: Sequence[Series], more: Collection[str] = ()) -> dict[int, Request | Quarantine]:
+    """What is asked about each study, from the header of one of the originals in `rows`; or why none can be read.
+
+    The header has the values of the keywords `more` as well.
+    """
+    wanted = HEADER | {keyword: TAGS[keyword] for keyword in more}
     studies = {series.pk: series.study_id for series in rows}
     unread = Quarantine("no-original", "No original of this study can be read, so no identifiers can be asked for.")
     found: dict[int, Request | Quarantine] = dict.fromkeys(studies.values(), unread)
     images = Image.objects.filter(series__in=studies).select_related("batch")
     first = images.values("series").annotate(first=Min("pk")).values("first")
     for image in list(images.filter(pk__in=first).order_by("pk")):
-        _ask(image, studies[image.series_id], found)
+        _ask(image, studies[image.series_id], found, wanted)
     for study in [study for study, one in found.items() if isinstance(one, Quarantine)]:
         for image in list(images.filter(series__study=study).order_by("pk")[:_TRIES]):
-            _ask(image, study, found)
+            _ask(image, study, found, wanted)
     return found
 
 
-def _ask(image: Image, study: int, found: dict[int, Request | Quarantine]) -> None:
+def _ask(image: Image, study: int, found: dict[int, Request | Quarantine], wanted: Mapping[str, int]) -> None:
     """Read an original: the first of a study that can be read says what is asked, every one adds to what is known."""
     try:
-        structure = read_structure(unchanged_original(image), {0x00080005, *HEADER.values(), *KNOWN_TAGS})
+        structure = read_structure(unchanged_original(image), {0x00080005, *wanted.values(), *KNOWN_TAGS})
     except Quarantine as changed:
         if not isinstance(found[study], Request):
             found[study] = changed
@@ -139,7 +147,7 @@ def _ask(image: Image, study: int, found: dict[int, Request | Quarantine]) -> No
     if isinstance(before := found[study], Request):
         found[study] = replace(before, known=tuple(sorted(known.union(before.known))))
         return
-    header = {keyword: text(structure, tag) for keyword, tag in HEADER.items()}
+    header = {keyword: text(structure, tag) for keyword, tag in wanted.items()}
     found[study] = Request(
         patient_key=identity.patient_key(header["IssuerOfPatientID"], header["PatientID"], header["StudyInstanceUID"]),
         patient_id=header["PatientID"],
@@ -168,7 +176,7 @@ def _keep(rows: Sequence[Series], answers: Mapping[int, Answered | Quarantine]) 
         if (one := known.get(series.study_id)) is None:
             if not isinstance(answered := answers.get(series.study_id), tuple):
                 continue
-            one = known[series.study_id] = _identifiers(*answered)
+            one = known[series.study_id] = _identifiers(*answered, project(series.project).provider)
         if series.pk not in have:
             new.append(
                 SeriesIdentifiers(
@@ -198,7 +206,7 @@ def known_of(identifiers: Iterable[SeriesIdentifiers]) -> dict[int, Known]:
     return found
 
 
-def _identifiers(request: Request, answer: Answer) -> SeriesIdentifiers:
+def _identifiers(request: Request, answer: Answer, name: str) -> SeriesIdentifiers:
     """The answer as it is kept; of no series yet."""
     return SeriesIdentifiers(
         values=answer.values,
@@ -206,5 +214,5 @@ def _identifiers(request: Request, answer: Answer) -> SeriesIdentifiers:
         date_shift_days=answer.date_shift_days,
         sealed_response=identity.seal(json.dumps(answer.response)) if answer.response is not None else "",
         sealed_known=identity.seal(json.dumps(request.known)),
-        provider=provider().name,
+        provider=name,
     )

@@ -46,6 +46,11 @@ class Load:
         return rows if claims._FENCE_OFF else rows.filter(token=self.token)
 
     @property
+    def project(self) -> str:
+        """The name of the project of the series."""
+        return self.deliveries[0].series.project
+
+    @property
     def attempts(self) -> int:
         """How often the delivery was claimed that was claimed most often."""
         return max(one.attempts for one in self.deliveries)
@@ -93,7 +98,7 @@ def claim_load(series_id: int | None = None) -> Load | None:
             with transaction.atomic():
                 # Without naming the destination again, so that SQLite goes by the keys and not through all that is due to it.
                 won = locked(Delivery.objects.filter(pk__in=chosen, due_at__lte=now).only("pk"))
-                rows = Delivery.objects.filter(pk__in=[one.pk for one in won]).select_related("release")
+                rows = Delivery.objects.filter(pk__in=[one.pk for one in won]).select_related("release", "series")
                 rows.update(token=token, due_at=lease_end(lease), attempts=F("attempts") + 1)
             if won:
                 return Load(destination, series, token, list(rows.order_by("pk")), lease)

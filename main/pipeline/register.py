@@ -27,6 +27,7 @@ from main.models import Batch, FileOutcome, Image
 from main.names import is_system
 from main.pipeline import rows
 from main.pipeline.source import SOURCE
+from main.projects.belonging import Belonging
 
 CHUNK = 1000
 
@@ -78,6 +79,7 @@ class Header:
     patient_id: str
     issuer: str
     accession_number: str
+    project: str
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def register(held: Claim[Batch]) -> None:
     reach("register:claimed")
     done = rows.accounted_paths(batch)
     growing = 0
-    for chunk in _chunks(held, done):
+    for chunk in _chunks(held, done, Belonging(batch)):
         growing += chunk.growing
         reach("register:read")
         comparisons = rows.Comparisons(batch, chunk.headers)
@@ -158,12 +160,12 @@ class Chunk:
         return killer or len(self.headers) + len(self.others) >= CHUNK
 
 
-def _chunks(held: Claim[Batch], done: set[str]) -> Iterator[Chunk]:
+def _chunks(held: Claim[Batch], done: set[str], belonging: Belonging) -> Iterator[Chunk]:
     chunk = Chunk()
     for entry in _files(held.row.folder):
         if entry.path in done:
             continue
-        chunk.add(entry if isinstance(entry, Unregistered) else _look(held, entry))
+        chunk.add(entry if isinstance(entry, Unregistered) else _look(held, entry, belonging))
         if chunk.full:
             yield chunk
             chunk = Chunk()
@@ -209,7 +211,7 @@ def _files(folder: Path) -> Iterator[Entry | Unregistered]:
                 yield Entry(os.path.relpath(entry.path, folder), found_now.st_size, found_now.st_mtime_ns)
 
 
-def _look(held: Claim[Batch], entry: Entry) -> Header | Unregistered | None:
+def _look(held: Claim[Batch], entry: Entry, belonging: Belonging) -> Header | Unregistered | None:
     """Header of a file, or why it has none; None when it seems to be growing still."""
     batch, path, size = held.row, entry.path, entry.size
     if not held.take_in_hand(identity.blind_index("in hand", path)[:40], size):
@@ -217,8 +219,8 @@ def _look(held: Claim[Batch], entry: Entry) -> Header | Unregistered | None:
         return Unregistered(path, size, FileOutcome.Outcome.UNREADABLE, True, "killed-worker", sentence, {})
     file = batch.folder / path
     try:
-        structure = read_structure(file, WANTED, Limits(size=settings.SENDIT_MAX_FILE_BYTES))
-        return _header(entry, structure)
+        structure = read_structure(file, WANTED | belonging.tags, Limits(size=settings.SENDIT_MAX_FILE_BYTES))
+        return _header(entry, structure, belonging)
     except Refused as refused:
         if any(is_system(part) for part in path.split(os.sep)):
             sentence = "A hidden or system file that was left in the folder; it is no image."
@@ -229,6 +231,9 @@ def _look(held: Claim[Batch], entry: Entry) -> Header | Unregistered | None:
         if refused.code == "dicomdir":
             return Unregistered(path, size, FileOutcome.Outcome.DICOMDIR, False, refused.code, refused.sentence, {})
         return Unregistered(path, size, outcome, True, refused.code, refused.sentence, {})
+    except Quarantine as unassigned:
+        code, sentence = unassigned.code, unassigned.sentence
+        return Unregistered(path, size, FileOutcome.Outcome.UNASSIGNED, True, code, sentence, {})
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - one file that breaks the reader must not stop the others
@@ -238,7 +243,7 @@ def _look(held: Claim[Batch], entry: Entry) -> Header | Unregistered | None:
         return Unregistered(path, size, FileOutcome.Outcome.UNREADABLE, True, code, sentence, {})
 
 
-def _header(entry: Entry, structure: Structure) -> Header:
+def _header(entry: Entry, structure: Structure, belonging: Belonging) -> Header:
     if structure.is_dicomdir:
         raise Refused("dicomdir", "A DICOMDIR lists the other files of a medium; it is no image and is not sent on.")
     header = Header(
@@ -253,6 +258,7 @@ def _header(entry: Entry, structure: Structure) -> Header:
         patient_id=text(structure, PATIENT_ID),
         issuer=text(structure, ISSUER),
         accession_number=text(structure, ACCESSION),
+        project=belonging.of(structure.values, structure.transfer_syntax_uid),
     )
     for keyword, value in (
         ("SOP Class UID", header.sop_class_uid),

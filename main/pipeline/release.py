@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from deidentify import Deidentifier, Identifiers, Recipe, WayBack
 from deidentify.errors import Refused
+from deidentify.pseudonyms import Pseudonyms
 from deidentify.validity import Validity, difference
 from main import identity
 from main.errors import Excluded, Quarantine
@@ -42,19 +43,31 @@ class OpenRelease:
     sha256: str
 
 
-@lru_cache(maxsize=16)
-def deidentifier(recipe: str) -> Deidentifier:
-    """The engine for `recipe`, under the node's pseudonym key, project and root of UIDs."""
-    key = identity.pseudonyms().engine_key
-    return Deidentifier(Recipe.load(recipe).below(settings.SENDIT_UID_ROOT), key)
+def deidentifier(recipe: str, project: str) -> Deidentifier:
+    """The engine for `recipe`, under the key of the project of this name and the node's root of UIDs.
+
+    Raises
+    ------
+    Refused
+        There is no such recipe, or it is not right.
+    Quarantine
+        `project-unknown`.
+    """
+    return _engine(recipe, settings.SENDIT_UID_ROOT, identity.pseudonyms(project))
+
+
+@lru_cache(maxsize=32)
+def _engine(recipe: str, root: str, pseudonyms: Pseudonyms) -> Deidentifier:
+    return Deidentifier(Recipe.load(recipe).below(root), pseudonyms.engine_key)
 
 
 def create_release(
-    image: Image, recipe: str, identifiers: SeriesIdentifiers, more: Known = ()
+    image: Image, recipe: str, project: str, identifiers: SeriesIdentifiers, more: Known = ()
 ) -> tuple[Release, WayBack | None]:
-    """De-identify the original of `image` by `recipe` into the release folder; the row is not saved yet.
+    """De-identify the original of `image` by `recipe`, under the key of `project`, into the release folder.
 
-    What leads back is returned with it, for the vault: nothing, where there is no vault or the original is passed on.
+    The row is not saved yet. What leads back is returned with it, for the vault: nothing, where there is no vault or the
+    original is passed on.
 
     Raises
     ------
@@ -65,7 +78,7 @@ def create_release(
     OSError
         The disk is full or fails.
     """
-    engine = deidentifier(recipe)
+    engine = deidentifier(recipe, project)
     file_name = f"{image.series_id}/{image.pk}-{engine.recipe.hash[:8]}.dcm"
     target = settings.RELEASES_DIR / file_name
     partial = target.with_suffix(f".{uuid.uuid4().hex[:8]}.part")
@@ -94,7 +107,7 @@ def create_release(
         image=image,
         recipe=recipe,
         recipe_hash=released.recipe_hash,
-        key_id=identity.keyring().pseudonym_id,
+        key_id=identity.key_id(project),
         study_instance_uid=released.study_instance_uid,
         series_instance_uid=released.series_instance_uid,
         sop_instance_uid=released.sop_instance_uid,

@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Literal
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -58,7 +57,7 @@ def replay(series: Series, start: From, actor: str) -> int:
             SeriesIdentifiers.objects.filter(
                 series__study=row.study_id
             ).delete()  # one answer for a study: all ask anew
-            crosswalk.retire(settings.SENDIT_PROJECT, Subject.objects.get(studies=row.study_id))
+            crosswalk.retire(row.project, Subject.objects.get(studies=row.study_id))
         moved = states.move(row, images, to, actor=actor, replay=True)
         Delivery.objects.filter(series=row, release__image__status=to).update(
             state=Delivery.State.PENDING,

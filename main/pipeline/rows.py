@@ -6,7 +6,7 @@ Called by `register` inside its transaction; decides what is a duplicate, a conf
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from main.pipeline.register import Header, Unregistered
 
 _Outcome = FileOutcome.Outcome
+
+# A study by its project and its Study Instance UID.
+StudyKey = tuple[str, str]
 
 M = TypeVar("M", bound=Model)
 K = TypeVar("K", bound=Hashable)
@@ -54,15 +57,16 @@ class Comparisons:
     def __init__(self, batch: Batch, headers: Sequence[Header]) -> None:
         self._found: dict[tuple[Path, Path], list[str]] = {}
         self._compare_known(batch, headers)
-        first: dict[str, Header] = {}
+        first: dict[tuple[str, str], Header] = {}
         for header in headers:
-            if header.sop_instance_uid in first:
-                self.of(batch.folder / first[header.sop_instance_uid].path, batch.folder / header.path)
-            first.setdefault(header.sop_instance_uid, header)
+            before = first.setdefault((header.project, header.sop_instance_uid), header)
+            if before is not header:
+                self.of(batch.folder / before.path, batch.folder / header.path)
 
     def _compare_known(self, batch: Batch, headers: Sequence[Header]) -> None:
         indexes = {identity.blind_index("instance", header.sop_instance_uid): header for header in headers}
-        for image in Image.objects.filter(uid_index__in=indexes).select_related("batch"):
+        known = Image.objects.filter(uid_index__in=indexes, series__project__in={header.project for header in headers})
+        for image in known.select_related("batch"):
             if (first := _file_of(image)).exists():
                 self.of(first, batch.folder / indexes[image.uid_index].path)
 
@@ -87,7 +91,7 @@ def write(
     """
     now = timezone.now()
     owners = _owners(headers)
-    subjects = _subjects([header for header in headers if owners[header.study_instance_uid] == _patient(header)])
+    subjects = _subjects([header for header in headers if owners[_study(header)] == _patient(header)])
     studies, strangers = _studies(headers, owners, subjects)
     fitting = [header for header in headers if header.path not in strangers]
     series = _series(fitting, studies)
@@ -123,16 +127,31 @@ def _patient(header: Header) -> str:
     return identity.patient_key(header.issuer, header.patient_id, header.study_instance_uid)
 
 
-def _owners(headers: Sequence[Header]) -> dict[str, str]:
-    """Patient key of each Study Instance UID: the patient it is registered for, else the first who claims it here."""
-    claimed: dict[str, Header] = {}
+def _study(header: Header) -> StudyKey:
+    return header.project, header.study_instance_uid
+
+
+def _indexes(studies: Iterable[StudyKey]) -> dict[tuple[str, str], StudyKey]:
+    """Each study by its project and blind index."""
+    return {(project, identity.blind_index("study", uid)): (project, uid) for project, uid in studies}
+
+
+def _known(indexes: Collection[tuple[str, str]]) -> QuerySet[Study]:
+    """Studies by their projects and blind indexes, and others with one of each."""
+    projects, uids = {project for project, _ in indexes}, {uid for _, uid in indexes}
+    return Study.objects.filter(uid_index__in=uids, project__in=projects)
+
+
+def _owners(headers: Sequence[Header]) -> dict[StudyKey, str]:
+    """Patient key of each study: the patient it is registered for, else the first who claims it here."""
+    claimed: dict[StudyKey, Header] = {}
     for header in headers:
-        claimed.setdefault(header.study_instance_uid, header)
-    indexes = {identity.blind_index("study", uid): uid for uid in claimed}
-    registered = Study.objects.filter(uid_index__in=indexes).values_list("uid_index", "subject__key_index")
-    known = {indexes[index]: key for index, key in registered}
+        claimed.setdefault(_study(header), header)
+    indexes = _indexes(claimed)
+    registered = _known(indexes).values_list("project", "uid_index", "subject__key_index")
+    known = {indexes[project, index]: key for project, index, key in registered if (project, index) in indexes}
     patients = {identity.blind_index("patient", _patient(header)): _patient(header) for header in headers}
-    return {uid: patients.get(known[uid], "") if uid in known else _patient(header) for uid, header in claimed.items()}
+    return {key: patients.get(known[key], "") if key in known else _patient(header) for key, header in claimed.items()}
 
 
 def _subjects(headers: Sequence[Header]) -> dict[str, Subject]:
@@ -153,37 +172,42 @@ def _subjects(headers: Sequence[Header]) -> dict[str, Subject]:
 
 
 def _studies(
-    headers: Sequence[Header], owners: dict[str, str], subjects: dict[str, Subject]
-) -> tuple[dict[str, Study], set[str]]:
-    """Study of each Study Instance UID, and the paths of files whose study belongs to another patient."""
-    indexes = {identity.blind_index("study", uid): uid for uid in owners}
+    headers: Sequence[Header], owners: dict[StudyKey, str], subjects: dict[str, Subject]
+) -> tuple[dict[StudyKey, Study], set[str]]:
+    """The studies, and the paths of files whose study belongs to another patient."""
+    indexes = _indexes(owners)
     now = timezone.now()
     rows = [
-        Study(subject=subjects[owners[uid]], uid_index=index, sealed_uid=identity.seal(uid), added_at=now)
-        for index, uid in sorted(indexes.items())
-        if owners[uid] in subjects
+        Study(
+            subject=subjects[owners[key]],
+            project=key[0],
+            uid_index=index,
+            sealed_uid=identity.seal(key[1]),
+            added_at=now,
+        )
+        for (_, index), key in sorted(indexes.items())
+        if owners[key] in subjects
     ]
-    found = _added(rows, Study.objects.filter(uid_index__in=indexes), lambda one: one.uid_index)
-    studies = {indexes[index]: one for index, one in found.items()}
+    found = _added(rows, _known(indexes), lambda one: (one.project, one.uid_index))
+    studies = {indexes[index]: one for index, one in found.items() if index in indexes}
     patients = {one.pk: key for key, one in subjects.items()}
     strangers = {
-        header.path
-        for header in headers
-        if patients.get(studies[header.study_instance_uid].subject_id) != _patient(header)
+        header.path for header in headers if patients.get(studies[_study(header)].subject_id) != _patient(header)
     }
     return studies, strangers
 
 
-def _series(headers: Sequence[Header], studies: dict[str, Study]) -> dict[tuple[int, str], Series]:
+def _series(headers: Sequence[Header], studies: dict[StudyKey, Study]) -> dict[tuple[int, str], Series]:
     """Series of each (study, Series Instance UID)."""
     wanted: dict[tuple[int, str], Header] = {}
     for header in headers:
-        wanted.setdefault((studies[header.study_instance_uid].pk, header.series_instance_uid), header)
+        wanted.setdefault((studies[_study(header)].pk, header.series_instance_uid), header)
     indexes = {uid: identity.blind_index("series", uid) for _, uid in wanted}
     now = timezone.now()
     rows = [
         Series(
             study_id=study,
+            project=header.project,
             uid_index=indexes[uid],
             sealed_uid=identity.seal(uid),
             accession_index=identity.accession_index(header.accession_number),
@@ -211,14 +235,12 @@ def _added(rows: Sequence[M], known: QuerySet[M], key: Callable[[M], K]) -> dict
 def _images(
     batch: Batch,
     headers: Sequence[Header],
-    studies: dict[str, Study],
+    studies: dict[StudyKey, Study],
     series: dict[tuple[int, str], Series],
     comparisons: Comparisons,
 ) -> tuple[dict[Series, int], list[Unregistered], int]:
     """Create the images that are new; the others are duplicates or conflicts. Returns new images by series, and the others."""
-    place = {
-        header.path: series[studies[header.study_instance_uid].pk, header.series_instance_uid] for header in headers
-    }
+    place = {header.path: series[studies[_study(header)].pk, header.series_instance_uid] for header in headers}
     index = {header.path: identity.blind_index("instance", header.sop_instance_uid) for header in headers}
     known: dict[tuple[int, str], Image] = {
         (image.series_id, image.uid_index): image

@@ -1,6 +1,7 @@
-"""What the receiver tells of a drop: from whom it came, and how long its studies wait for more (`.sendit-source.json`).
+"""Where a drop came from (`.sendit-source.json`): as the receiver tells it, or the watched folder, or the project named.
 
-It is believed only where `take` has put it: at the top of the drop's own folder, out of one from the receiver's folder.
+It is believed only where `take` has put it: at the top of the drop's own folder, out of one from the receiver's folder, or
+written there by itself, before anything else is. So it is not lost with whoever took the drop.
 """
 
 from __future__ import annotations
@@ -23,12 +24,23 @@ SOURCE = ".sendit-source.json"
 LONGEST_QUIET = 86_400.0
 
 _LARGEST = 4096
+# The project of a drop of which is not known any more where it came from.
+LOST = "?"
+
+# What `take` tells itself.
+_OWN = {"watched", "project"}
 _UNTOLD: dict[str, Any] = {}
 
 
 def is_of_receiver(inbox: Path) -> bool:
     """Whether `inbox` is the folder that only our own receiver writes to."""
     return inbox.absolute() == settings.DICOM_FOLDER
+
+
+def note(folder: Path, **facts: str) -> None:
+    """Write at the top of a drop's folder where it comes from: `watched` or `project`; what is empty is not written."""
+    if known := {name: text for name, text in facts.items() if text}:
+        (folder / SOURCE).write_text(json.dumps(known), encoding="utf-8")
 
 
 def lift(folder: Path) -> None:
@@ -39,7 +51,10 @@ def lift(folder: Path) -> None:
 
 
 def told(folder: Path) -> dict[str, Any]:
-    """Columns of the Batch that `folder` is, from what the receiver tells; empty when it tells nothing, or nonsense."""
+    """Columns of the Batch that `folder` is, from what stands there; empty when that is nothing, or nonsense.
+
+    Where there are projects, nonsense is one that there is not: what came for one of them must not go by another.
+    """
     try:
         handle = os.open(folder / SOURCE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -49,14 +64,16 @@ def told(folder: Path) -> dict[str, Any]:
             return _columns(json.loads(file.read(_LARGEST)))
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         log.warning(
-            "What the receiver tells of drop %s is not usable (%s): ignored.", folder.name, type(error).__name__
+            "What is told of the source of drop %s is not usable (%s): ignored.", folder.name, type(error).__name__
         )
-        return _UNTOLD
+        return {"project": LOST} if settings.SENDIT_PROJECTS else _UNTOLD
 
 
 def _columns(facts: Any) -> dict[str, Any]:
     if not isinstance(facts, dict):
         raise TypeError
+    if facts and not facts.keys() - _OWN:
+        return {name: _text(value, _LARGEST) for name, value in facts.items()}
     node, quiet = facts.get("node"), facts.get("quiet")
     if quiet is None:
         quiet = settings.DICOM_STUDY_TIMEOUT
@@ -68,6 +85,7 @@ def _columns(facts: Any) -> dict[str, Any]:
         "node": node,
         "sender": _text(facts["name"], 64),
         "calling_ae_title": _text(facts["calling"], 16),
+        "called_ae_title": _text(facts.get("called", ""), 16),
         "address": str(ipaddress.ip_address(_text(facts["address"], 45))),
         "association": _text(facts["association"], 36),
         "quiet": float(quiet),

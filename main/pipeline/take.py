@@ -24,7 +24,7 @@ from main.errors import Transient
 from main.failpoints import reach
 from main.history import record
 from main.models import Batch
-from main.pipeline.source import SOURCE, is_of_receiver, lift, told
+from main.pipeline.source import SOURCE, is_of_receiver, lift, note, told
 from main.storage import require_space, sync_filesystem
 
 # A drop on another filesystem is first renamed in here, beside where it lay, so that only one watcher has it.
@@ -80,8 +80,8 @@ def take(paths: Sequence[Path], inbox: Path) -> Batch | None:
     return _commit(key, name, _source(inbox))
 
 
-def take_copy(path: Path) -> Batch:
-    """Copy a folder or file into a drop of its own; the source stays as it is.
+def take_copy(path: Path, project: str = "") -> Batch:
+    """Copy a folder or file into a drop of its own, for `project` if one is named; the source stays as it is.
 
     Raises
     ------
@@ -95,6 +95,7 @@ def take_copy(path: Path) -> Batch:
     try:
         with copying(folder):
             partial.mkdir(mode=0o700)
+            note(partial, project=project)
             reach("take:folder-made")
             if path.is_dir():
                 shutil.copytree(path, partial / path.resolve().name, symlinks=True, copy_function=_copy_file)
@@ -132,12 +133,13 @@ def _move_in(paths: Sequence[Path], inbox: Path, folder: Path) -> int:
         return _move_across(paths, inbox, folder)
     collecting = folder.with_suffix(_RECEIVING if is_of_receiver(inbox) else _COLLECTING)
     collecting.mkdir(mode=0o700)
-    reach("take:folder-made")
     try:
+        note(collecting, watched=_watched(inbox))
+        reach("take:folder-made")
         taken = _rename_all(paths, collecting)
     finally:
-        with suppress(OSError):
-            collecting.rmdir()  # does nothing once something is in it
+        if os.listdir(collecting) in ([], [SOURCE]):
+            shutil.rmtree(collecting, ignore_errors=True)
     if not taken:
         return 0
     reach("take:renamed")
@@ -157,6 +159,8 @@ def _collected(collecting: Path) -> Path:
 def _rename_all(paths: Sequence[Path], folder: Path) -> int:
     taken = 0
     for path in paths:
+        if path.name == SOURCE:
+            continue  # only we say where a drop came from
         try:
             os.rename(path, folder / path.name)
         except FileNotFoundError:
@@ -189,6 +193,8 @@ def _copy_in(beside: Path, folder: Path, inbox: Path) -> None:
     shutil.copytree(beside, partial, symlinks=True, copy_function=_copy_file)
     if is_of_receiver(inbox):
         lift(partial)
+    else:
+        note(partial, watched=_watched(inbox))
     _make_durable(partial, folder)
     reach("take:synced")
     shutil.rmtree(beside)
@@ -225,6 +231,12 @@ def copying(folder: Path) -> Iterator[bool]:
 def _source(inbox: Path) -> str:
     """What is shown as the source: another folder's name than a watched one's may be a patient's."""
     return inbox.name if any(folder.path == inbox for folder in settings.WATCH_FOLDERS) else "folder"
+
+
+def _watched(inbox: Path) -> str:
+    """The watched folder that `inbox` is; of the receiver's, and of another folder, nothing is told."""
+    is_watched = any(folder.path == inbox for folder in settings.WATCH_FOLDERS)
+    return str(inbox) if is_watched and not is_of_receiver(inbox) else ""
 
 
 def _commit(key: uuid.UUID, name: str, source: str) -> Batch:
@@ -332,7 +344,7 @@ def _noted() -> dict[Path, Path]:
 
 def _forget_notes() -> None:
     """Remove notes of what is no longer beside, unless the other filesystem is not mounted here, or somebody is at it."""
-    for note, inbox in _noted().items():
-        with copying(note.with_suffix("")) as mine:
-            if mine and inbox.is_dir() and not (inbox / TAKING / note.stem).exists():
-                note.unlink(missing_ok=True)
+    for noted, inbox in _noted().items():
+        with copying(noted.with_suffix("")) as mine:
+            if mine and inbox.is_dir() and not (inbox / TAKING / noted.stem).exists():
+                noted.unlink(missing_ok=True)

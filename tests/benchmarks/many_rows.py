@@ -31,24 +31,24 @@ _UID = "'2.25.329800735698586629295641978511506172'"
 _OF_SERIES = [
     """INSERT INTO main_subject (id, key_index, sealed, added_at)
     SELECT {base} + s, {hash}, {token}, {ago} FROM n WHERE (s - 1) %% {per_patient} = 0""",
-    """INSERT INTO main_study (id, subject_id, uid_index, sealed_uid, added_at, quiet, asks, note)
-    SELECT {base} + s, {base} + s - (s - 1) %% {per_patient}, {hash}, {token}, {ago}, 0, 0, '' FROM n
+    """INSERT INTO main_study (id, subject_id, project, uid_index, sealed_uid, added_at, quiet, asks, note)
+    SELECT {base} + s, {base} + s - (s - 1) %% {per_patient}, 'default', {hash}, {token}, {ago}, 0, 0, '' FROM n
     WHERE (s - 1) %% {per_study} = 0""",
     f"""INSERT INTO main_batch ({_WORK}, id, key, sealed_name, source, received_at, registered_at, files, bytes,
-    cleaned, sender, calling_ae_title, address, association)
+    cleaned, sender, calling_ae_title, called_ae_title, watched, project, address, association)
     SELECT '', NULL, NULL, 0, '', 0, '', '', {{base}} + s, {{uuid}}, {{token}}, 'inbox', {{ago}}, {{ago}},
-    {{images}} * {{per_study}} + 1, 530000 * {{images}} * {{per_study}}, 0, '', '', '', ''
+    {{images}} * {{per_study}} + 1, 530000 * {{images}} * {{per_study}}, 0, '', '', '', '', '', '', ''
     FROM n WHERE (s - 1) %% {{per_study}} = 0""",
     """INSERT INTO main_fileoutcome (batch_id, outcome, held, code, sentence, detail, sealed_path, uid_index, size, at)
     SELECT {base} + s, CASE s %% 2 WHEN 0 THEN 'not-dicom' ELSE 'duplicate' END, s %% 2 = 0,
     CASE s %% 2 WHEN 0 THEN 'not-dicom' ELSE 'duplicate' END, 'A sentence.', {no_detail}, {token}, '', 1000, {ago}
     FROM n WHERE (s - 1) %% {per_study} = 0""",
-    f"""INSERT INTO main_series ({_WORK}, id, study_id, uid_index, sealed_uid, accession_index, modality,
+    f"""INSERT INTO main_series ({_WORK}, id, study_id, project, uid_index, sealed_uid, accession_index, modality,
     status, images, bytes, n_new,
     n_processing, n_doneprocessing, n_sent, n_done, n_quarantined, n_excluded, added_at, changed_at, proven_at)
     SELECT stage, CASE stage WHEN 'cleanup' THEN {{tomorrow}} WHEN 'identify' THEN {{ago}} WHEN 'deidentify' THEN {{ago}}
-    ELSE NULL END, NULL, 0, '', 0, '', '', {{base}} + s, {{base}} + s - (s - 1) %% {{per_study}}, {{hash}}, {{token}}, {{hash}},
-    CASE s %% 3 WHEN 0 THEN 'MR' ELSE 'CT' END, status, {{images}}, 530000 * {{images}},
+    ELSE NULL END, NULL, 0, '', 0, '', '', {{base}} + s, {{base}} + s - (s - 1) %% {{per_study}}, 'default', {{hash}},
+    {{token}}, {{hash}}, CASE s %% 3 WHEN 0 THEN 'MR' ELSE 'CT' END, status, {{images}}, 530000 * {{images}},
     CASE status WHEN 'NEW' THEN {{images}} ELSE 0 END, CASE status WHEN 'PROCESSING' THEN {{images}} ELSE 0 END,
     CASE status WHEN 'DONEPROCESSING' THEN {{images}} ELSE 0 END, CASE status WHEN 'SENT' THEN {{images}} ELSE 0 END, 0,
     CASE status WHEN 'QUARANTINED' THEN {{images}} ELSE 0 END, 0, {{ago}}, {{ago}},
@@ -56,10 +56,10 @@ _OF_SERIES = [
     FROM (SELECT s, {_STATUS} AS status, {_STAGE} AS stage FROM n) AS series""",
     """INSERT INTO main_seriesidentifiers (series_id, provider, "values", patient_id, date_shift_days, sealed_response,
     sealed_known, at) SELECT {base} + s, 'keyed', {identifiers}, 'SD' || s, -100, '', {token}, {ago} FROM n""",
-    f"""INSERT INTO main_ledgerentry (series_id, study_instance_uid, series_instance_uid, patient_id, modality, images,
+    f"""INSERT INTO main_ledgerentry (series_id, project, study_instance_uid, series_instance_uid, patient_id, modality, images,
     excluded, bytes, recipes, destinations, received_at, proven_at, cleaned_at)
-    SELECT s, {_UID} || s, {_UID} || s, 'SD' || s, 'CT', {{images}}, 0, 530000 * {{images}}, {{recipes}}, {{no_detail}},
-    {{ago}}, {{ago}}, {{ago}} FROM n""",
+    SELECT s, 'default', {_UID} || s, {_UID} || s, 'SD' || s, 'CT', {{images}}, 0, 530000 * {{images}}, {{recipes}},
+    {{no_detail}}, {{ago}}, {{ago}}, {{ago}} FROM n""",
 ]
 _OF_IMAGES = [
     f"""INSERT INTO main_image (id, series_id, batch_id, uid_index, sealed, sop_class_uid, size, status, code, sentence)

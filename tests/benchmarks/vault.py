@@ -19,10 +19,11 @@ from tests.benchmarks.report import verdict
 
 IMAGES, GOAL_MS = 100, 5.0
 
-_FILL = """INSERT INTO main_vaultentry (series_id, recipe, recipe_hash, study_instance_uid, series_instance_uid, patient_id,
-    subject_index, study_index, series_index, images, sealed, at)
+_FILL = """INSERT INTO main_vaultentry (series_id, project, recipe, recipe_hash, study_instance_uid,
+    series_instance_uid, patient_id, subject_index, study_index, series_index, images, sealed, at)
     WITH RECURSIVE n(s) AS (SELECT 1 UNION ALL SELECT s + 1 FROM n WHERE s < %s)
-    SELECT s, 'basic', {hash}, '2.25.1000' || s, '2.25.2000' || s, 'SD' || s, {hash}, {hash}, {hash}, 1, '', {now} FROM n"""
+    SELECT s, 'default', 'basic', {hash}, '2.25.1000' || s, '2.25.2000' || s, 'SD' || s, {hash}, {hash}, {hash},
+    1, '', {now} FROM n"""
 
 _FILL_CROSSWALK = """INSERT INTO main_pseudonym (project, kind, subject_index, pseudonym, is_current, sealed, at)
     WITH RECURSIVE n(s) AS (SELECT 1 UNION ALL SELECT s + 1 FROM n WHERE s < %s)

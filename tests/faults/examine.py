@@ -24,6 +24,7 @@ from main.models import Batch, Delivery, Event, FileOutcome, Image, Release, Ser
 from main.models.imaging import Status
 from main.models.work import Work
 from main.pipeline.release import deidentifier
+from main.projects import default
 from main.states import FORWARD
 from tests.faults.load import File
 
@@ -60,7 +61,7 @@ def expected(files: list[File]) -> dict[str, tuple[str, str, int]]:
 
     By released SOP Instance UID: sha256 of the file, sha256 of its data set, and the data set's size.
     """
-    engine = deidentifier(settings.SENDIT_RECIPE)
+    engine = deidentifier(settings.SENDIT_RECIPE, settings.SENDIT_PROJECT)
     answers: dict[str, Identifiers] = {}
     found: dict[str, tuple[str, str, int]] = {}
     sources = {file.sop_instance_uid: file.source for file in files if file.sop_instance_uid}
@@ -72,7 +73,7 @@ def expected(files: list[File]) -> dict[str, tuple[str, str, int]]:
             if study not in answers:
                 key = identity.patient_key("", str(header.PatientID), study)
                 request = Request(key, str(header.PatientID), str(header.AccessionNumber), "", "")
-                answers[study] = Identifiers(values=provider().identify(request).values)
+                answers[study] = Identifiers(values=provider(default()).identify(request).values)
             made = engine.file(source, target, answers[study])
             content = target.read_bytes()
             dataset = content[made.dataset_offset :]

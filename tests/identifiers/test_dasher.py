@@ -12,6 +12,7 @@ from main.errors import Quarantine, Transient
 from main.identifiers import Answer, Request, dasher_wire
 from main.identifiers import provider as configured
 from main.identifiers.dasher import Provider
+from main.projects import Project, default
 from tests.identifiers.conftest import asking
 from tests.identifiers.dasher_standin import SPOILERS, Dasher
 
@@ -77,7 +78,7 @@ def test_both_ways_to_write_a_jittered_timestamp_are_read(provider: Provider, da
 def test_it_is_the_provider_when_the_service_is_configured(provider: Provider, settings: Any) -> None:
     settings.DEIDENTIFY_RESTFUL = True
 
-    assert configured().name == provider.name == "dasher"
+    assert configured(default()).name == provider.name == "dasher"
 
 
 def test_another_keyword_can_be_the_item(provider: Provider, dasher: Dasher, settings: Any) -> None:
@@ -223,7 +224,7 @@ _STUDIES = st.lists(
 
 @given(_STUDIES)
 def test_every_study_is_in_one_call_and_no_call_is_ambiguous(requests: list[Request]) -> None:
-    asked = [dasher_wire.Asked.of(request, "PatientID", "AccessionNumber") for request in requests]
+    asked = [dasher_wire.Asked.of(request, "PatientID", "AccessionNumber", Project("default")) for request in requests]
 
     groups = dasher_wire.calls(asked)
 
@@ -251,7 +252,7 @@ _JSON = st.recursive(
 
 @given(_JSON)
 def test_no_answer_does_more_than_be_refused(answer: Any) -> None:
-    asked = dasher_wire.Asked.of(study(1, 1), "PatientID", "AccessionNumber")
+    asked = dasher_wire.Asked.of(study(1, 1), "PatientID", "AccessionNumber", Project("default"))
     try:
         found = dasher_wire.read(answer, [asked])
     except Quarantine:

@@ -13,6 +13,7 @@ import pytest
 from main.errors import PipelineError, Quarantine, Transient
 from main.identifiers.dasher import Provider
 from main.identifiers.http import TRIES, Bearer, Service, call
+from main.projects import Project
 from tests.identifiers.conftest import CANARIES, asking
 from tests.identifiers.dasher_standin import FAULTS, Dasher
 
@@ -156,7 +157,7 @@ def test_no_value_and_no_token_in_any_error_or_log(
 def test_a_request_shows_no_value_when_it_is_printed() -> None:
     from main.identifiers.dasher_wire import Asked
 
-    shown = repr(Asked.of(asking(), "PatientID", "AccessionNumber"))
+    shown = repr(Asked.of(asking(), "PatientID", "AccessionNumber", Project("default")))
 
     assert not [value for value in CANARIES if value in shown]
 

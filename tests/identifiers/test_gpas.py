@@ -15,6 +15,7 @@ from main.errors import Quarantine, Transient
 from main.identifiers import gpas_wire
 from main.identifiers import provider as configured
 from main.identifiers.gpas import Provider
+from main.projects import default
 from tests.identifiers import standin
 from tests.identifiers.conftest import CANARIES, asking
 from tests.identifiers.gpas_standin import BACK_SPOILERS, PASSWORD, SPOILERS, TOKEN, USER, Gpas
@@ -229,7 +230,7 @@ def test_no_value_and_no_secret_in_any_error_or_log(
 
 def test_the_node_uses_it_when_it_is_chosen(ask: Any) -> None:
     ask()
-    assert isinstance(configured(), Provider)
+    assert isinstance(configured(default()), Provider)
 
 
 @pytest.mark.parametrize("api", gpas_wire.APIS)

@@ -13,7 +13,7 @@ from pydicom import Dataset, dcmread
 from pydicom.uid import generate_uid
 
 from main import identity, work
-from main.identifiers import Request, provider
+from main.identifiers import Request, keyed
 from main.models import Batch, Event, Image, Series, Study
 from main.pipeline import release
 from main.pipeline.replay import replay, requeue_images
@@ -82,7 +82,7 @@ def test_no_identifiers_are_asked_for_by_what_a_file_became(node: Node, ct: Data
 def node_pseudonym(ct: Dataset) -> str:
     """The pseudonym of the patient of `ct`."""
     key = identity.patient_key("", str(ct.PatientID), str(ct.StudyInstanceUID))
-    return provider("keyed").identify(Request(key, "", "", "", "")).values["PatientID"]
+    return keyed.Provider().identify(Request(key, "", "", "", "")).values["PatientID"]
 
 
 def test_a_file_that_is_written_to_while_it_is_released_is_held(
@@ -90,7 +90,7 @@ def test_a_file_that_is_written_to_while_it_is_released_is_held(
 ) -> None:
     batch = registered(node, ct, images=1)
     work.work_one("identify")
-    engine = type(release.deidentifier("basic"))
+    engine = type(release.deidentifier("basic", "default"))
     whole = engine.file
 
     def read_and_write(self: Any, source: Path, *args: Any, **options: Any) -> Any:

@@ -64,7 +64,7 @@ def work_on(rounds: int) -> None:
 
 def break_on(monkeypatch: pytest.MonkeyPatch, error: BaseException, name: str) -> None:
     """Let the engine raise `error` for the original called `name`."""
-    engine = type(release.deidentifier("basic"))
+    engine = type(release.deidentifier("basic", "default"))
     whole = engine.file
 
     def file(self: Any, source: Path, *args: Any, **options: Any) -> Any:

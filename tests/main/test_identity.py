@@ -63,13 +63,13 @@ def test_what_is_sealed_opens_again_and_is_not_readable(db: None, text: str) -> 
 
 
 def test_another_project_gives_unlinked_pseudonyms(node: Node, settings: Any) -> None:
-    from main.identifiers import Request, provider
+    from main.identifiers import Request, keyed
 
     request = Request("patient", "4711", "A1", "", "")
-    first = provider("keyed").identify(request).values["PatientID"]
-    assert provider("keyed").identify(request).values["PatientID"] == first
+    first = keyed.Provider().identify(request).values["PatientID"]
+    assert keyed.Provider().identify(request).values["PatientID"] == first
     settings.SENDIT_PROJECT = "another"
-    assert provider("keyed").identify(request).values["PatientID"] != first
+    assert keyed.Provider().identify(request).values["PatientID"] != first
 
 
 def test_nothing_of_the_patient_is_in_an_output_a_log_a_row_or_a_command(

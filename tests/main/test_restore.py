@@ -77,7 +77,7 @@ def test_every_real_file_comes_back_also_from_orthanc(
             shutil.copyfile(path, folder / f"{number}.dcm")
 
     node.drop("d", fill)
-    engine = deidentifier(recipe)
+    engine = deidentifier(recipe, "default")
     names = {engine.uid(uid): path for uid, path in found.items()}
     originals = {str(made.relative_to(node.outbox)): names[dcmread(made).SOPInstanceUID] for made in node.out()}
     assert len(originals) > 50

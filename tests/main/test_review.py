@@ -255,7 +255,7 @@ def test_drops_with_the_same_series_in_another_order_do_not_end_one_another(node
 
 def fail_on(monkeypatch: pytest.MonkeyPatch, error: BaseException, *names: str) -> None:
     """Let the engine raise `error` for these originals (for all without names)."""
-    engine = type(release.deidentifier("basic"))
+    engine = type(release.deidentifier("basic", "default"))
     whole = engine.file
 
     def file(self: Any, source: Path, *args: Any, **known: Any) -> Any:

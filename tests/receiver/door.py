@@ -21,6 +21,7 @@ from receiver.slots import Slots
 from tests.peers.images import dataset_bytes
 
 AE_TITLE = "DICOMRCV"
+PROJECT = "TRIAL"
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,9 @@ class Guests:
 
     def is_known(self) -> bool:
         return self.known
+
+    def is_called(self, title: str) -> bool:
+        return title == PROJECT
 
     def admitted(self, caller: Caller) -> Known | None:
         return None if caller.calling_ae_title == "STRANGER" else Known()

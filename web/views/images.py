@@ -9,6 +9,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_http_methods
 
 from deidentify import Refused
+from main.errors import Quarantine
 from main.models import Image, Release
 from main.pipeline.register import original
 from main.pipeline.release import deidentifier
@@ -68,9 +69,9 @@ def image(request: HttpRequest, pk: int, number: int) -> HttpResponse:
 
 def _table(one: Image, release: Release, revealed: bool) -> Table:
     try:
-        engine = deidentifier(release.recipe)
+        engine = deidentifier(release.recipe, one.series.project)
         changes = engine.compare(original(one), release.path)
-    except Refused as refused:
+    except (Refused, Quarantine) as refused:
         return Table(problem=refused.sentence)
     except OSError:
         return Table(problem="The original or the released file is no longer in the data folder.")

@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from main import identity
 from main.destinations.configured import sync
 from main.models import Destination
+from main.projects import projects
 
 # 0 all well; 1 something a person must look at; 2 settings or usage; 3 not finished in time.
 LOOK, UNFINISHED = 1, 3
@@ -42,6 +43,8 @@ class NodeCommand(BaseCommand):
         hand without the node's environment must not switch destinations off.
         """
         identity.keyring()
+        for name in projects():
+            identity.pseudonyms(name)
         if not Destination.objects.exists():
             sync()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,9 @@ from main.destinations.configured import configured
 from main.errors import PipelineError, Transient, describe
 from main.identifiers import provider
 from main.management.commands._base import LOOK, NodeCommand
-from main.models import Destination
+from main.models import Destination, Study
+from main.projects import UNKNOWN, Project, projects, several
+from main.projects.configured import require_destinations
 from main.storage import require_space
 
 
@@ -59,14 +62,33 @@ def _checks() -> Iterator[tuple[str, Callable[[], str]]]:
         yield f"watched folder {folder.path}", partial(_watched, folder.path)
     yield "DICOM receiver", _receiver
     yield "broker", _broker
-    yield "identifiers", lambda: provider().check()
+    yield "projects", _projects
+    with suppress(ImproperlyConfigured):  # the line before says what is wrong
+        for one in projects().values():
+            name = f"identifiers of project {one.name}" if several() else "identifiers"
+            yield name, partial(_identifiers, one)
     try:
         found = configured()
+        require_destinations(found)
     except ImproperlyConfigured as error:
         yield "destinations", partial(_raise, error)
         return
     for name, columns in found.items():
         yield f"destination {name}", partial(_destination, Destination(name=name, **columns))
+
+
+def _projects() -> str:
+    """How many there are, and whether each has the key that its pseudonyms were made with."""
+    known = sorted(projects())
+    for name in known:
+        identity.pseudonyms(name)
+    if gone := sorted(set(Study.objects.values_list("project", flat=True).distinct()).difference(known)):
+        raise Transient(UNKNOWN, f"There are studies of projects that are not configured any more: {', '.join(gone)}.")
+    return f"{', '.join(known)}; what belongs to no other goes by {settings.SENDIT_PROJECT}"
+
+
+def _identifiers(project: Project) -> str:
+    return provider(project).check()
 
 
 def _raise(error: Exception) -> str:

@@ -121,7 +121,7 @@ def _folders() -> Any:
 
 
 def _changes(release: Release) -> list[Change]:
-    return deidentifier(release.recipe).compare(original(release.image), release.path)
+    return deidentifier(release.recipe, release.image.series.project).compare(original(release.image), release.path)
 
 
 def _table(changes: list[Change]) -> Table:

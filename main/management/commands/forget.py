@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from main.errors import Permanent
+from main.errors import Permanent, Transient
 from main.forgetting import forget
 from main.management.commands._base import LOOK, NodeCommand, system_user
 from main.restoring import LONGEST_REASON
@@ -24,6 +24,10 @@ class Command(NodeCommand):
         """Add whom, and why."""
         super().add_arguments(parser)
         parser.add_argument("pseudonym", help="PatientID as it was released")
+        parser.add_argument("--project", default="", help="whose pseudonym it is, where several projects gave it out")
+        parser.add_argument(
+            "--everywhere", action="store_true", help="destroy what other projects have of the patient as well"
+        )
         parser.add_argument(
             "--reason", required=True, help="why; it goes into the history, so no patient's value in it"
         )
@@ -35,9 +39,15 @@ class Command(NodeCommand):
             raise CommandError(f"Give a reason of 1 to {LONGEST_REASON} characters.", returncode=2)
         self.prepare()
         try:
-            done = forget(options["pseudonym"], reason, system_user())
-        except Permanent as error:
+            done = forget(
+                options["pseudonym"], reason, system_user(), options["project"], everywhere=options["everywhere"]
+            )
+        except (Permanent, Transient) as error:
             raise CommandError(error.sentence, returncode=LOOK) from None
         line = f"{done.entries} entries of the vault for {done.images} images, and {done.series} series are gone."
+        if done.elsewhere:
+            line += (
+                f" Still known in {', '.join(done.elsewhere)}: --everywhere, or his pseudonym there, forgets that too."
+            )
         self.show(options, asdict(done), [line])
         self.end(0 if done.entries or done.series or done.pseudonyms else LOOK)

@@ -15,6 +15,7 @@ from main.management.commands._base import LOOK, UNFINISHED, NodeCommand
 from main.models import Batch
 from main.overview import balance, in_flight
 from main.pipeline.take import take_copy
+from main.projects import projects
 
 
 class Command(NodeCommand):
@@ -26,6 +27,7 @@ class Command(NodeCommand):
         """Add the path and how long to wait."""
         super().add_arguments(parser)
         parser.add_argument("path", type=Path)
+        parser.add_argument("--project", default="", help="the project it is for, whatever else claims it")
         parser.add_argument("--wait", action="store_true", help="work on it and wait until every file has its outcome")
         parser.add_argument("--timeout", type=float, default=3600.0, help="seconds to wait at most (default 3600)")
 
@@ -35,8 +37,10 @@ class Command(NodeCommand):
         path = options["path"]
         if not path.exists():
             raise CommandError("The path does not exist.", returncode=2)
+        if options["project"] and options["project"] not in projects():
+            raise CommandError(f"There is no such project; there are {', '.join(sorted(projects()))}.", returncode=2)
         try:
-            batch = take_copy(path)
+            batch = take_copy(path, options["project"])
         except Transient as error:
             raise CommandError(error.sentence, returncode=UNFINISHED) from None
         finished = True
