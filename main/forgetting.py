@@ -52,8 +52,8 @@ def forget(pseudonym: str, reason: str, actor: str, project: str = "", *, everyw
     Raises
     ------
     Permanent
-        `several-projects`: it is not said whose pseudonym is meant. `in-hand`: something of this patient is on its way, or held for a person; nothing was destroyed. Or what
-        `cleanup` raises.
+        `several-projects`: it is not said whose pseudonym is meant. `in-hand`: something of this patient is on its way, or
+        held for a person; nothing was destroyed. Or what `cleanup` raises.
     """
     meant = _meant(pseudonym, project)
     if len(projects := sorted({name for name, _ in meant})) > 1:

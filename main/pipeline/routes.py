@@ -30,7 +30,10 @@ def routes(project: Project, destinations: Iterable[Destination]) -> dict[Destin
             "SENDIT_PROJECTS or SENDIT_DESTINATIONS.",
         )
     if not found:
-        raise Transient("no-destination", "No destination is configured, so nobody says by which recipe to release.")
+        raise Transient(
+            "no-destination",
+            f"No destination of project {project.name} is configured, so nobody says by which recipe to release.",
+        )
     return found
 
 

@@ -29,7 +29,9 @@ class Project:
     identifiers : str
         The provider; empty: SENDIT_IDENTIFIERS.
     destinations : tuple of str
-        Where its images go; empty: everywhere.
+        Where its images go; empty: to all that no project names.
+    taken : frozenset of str
+        The destinations that other projects name.
     key : bytes, optional
         What its pseudonyms are made with; without one, the node's key.
     folders, called_ae_titles, calling_ae_titles
@@ -46,6 +48,7 @@ class Project:
     recipe: str = ""
     identifiers: str = ""
     destinations: tuple[str, ...] = ()
+    taken: frozenset[str] = frozenset()
     key: bytes | None = field(default=None, repr=False)
     folders: frozenset[Path] = frozenset()
     called_ae_titles: frozenset[str] = frozenset()
@@ -94,7 +97,7 @@ class Project:
 
     def delivers_to(self, destination: str) -> bool:
         """Tell whether its images go to the destination of this name."""
-        return not self.destinations or destination in self.destinations
+        return destination in self.destinations if self.destinations else destination not in self.taken
 
 
 def projects() -> Mapping[str, Project]:

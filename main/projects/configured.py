@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -57,17 +58,22 @@ def read() -> Mapping[str, Project]:
 
 
 def require_destinations(names: Collection[str]) -> None:
-    """Refuse projects that deliver where nobody is.
+    """Refuse projects that deliver where nobody is, or nowhere.
 
     Raises
     ------
     ImproperlyConfigured
-        With the name that is not one of the destinations'.
+        With the project, and the name that is not one of the destinations'.
     """
     for one in read().values():
         if unknown := sorted(set(one.destinations).difference(names)):
             raise _wrong(
                 f"project {one.name!r} delivers to {', '.join(unknown)}; there are {', '.join(sorted(names))}."
+            )
+        if not any(map(one.delivers_to, names)):
+            raise _wrong(
+                f"no destination is left for project {one.name!r}: others name {', '.join(sorted(one.taken))} as theirs. Add "
+                f"a destination, or write [{one.name}] with destinations of its own."
             )
 
 
@@ -76,7 +82,8 @@ def _read(path: Path | None, _seen: tuple[int, ...], default: str) -> Mapping[st
     found = {name: _Reader(name, values).project() for name, values in _tables(path).items()} if path else {}
     found.setdefault(default, Project(default))
     refuse_contradictions(list(found.values()))
-    return MappingProxyType(found)
+    taken = frozenset(name for one in found.values() for name in one.destinations)
+    return MappingProxyType({name: replace(one, taken=taken) for name, one in found.items()})
 
 
 def _tables(path: Path) -> dict[str, dict[str, Any]]:
