@@ -27,6 +27,7 @@ from main.models import (
 )
 from main.models.imaging import Status
 from main.pipeline.sweep import is_stalled
+from main.projects import several
 
 # A process that gave no sign of life for so long is shown as silent.
 SILENT_AFTER = timedelta(seconds=90)
@@ -83,6 +84,13 @@ def images_by_status() -> dict[str, int]:
     columns = {status: Sum(f"n_{status.lower()}") for status in Status.values}
     found = Series.objects.aggregate(**columns)
     return {status: found[status] or 0 for status in Status.values}
+
+
+def images_by_project() -> dict[str, dict[str, int]]:
+    """Images of all series by project and status."""
+    columns = {status: Sum(f"n_{status.lower()}") for status in Status.values}
+    rows = Series.objects.order_by().values("project").annotate(**columns)
+    return {row["project"]: {status: row[status] for status in Status.values} for row in rows.order_by("project")}
 
 
 def quarantine() -> list[dict[str, Any]]:
@@ -240,6 +248,7 @@ def summary() -> dict[str, Any]:
         "at": timezone.now(),
         "pipeline": [asdict(one) for one in pipeline()],
         "images": images_by_status(),
+        **({"projects": images_by_project()} if several() else {}),
         "drops": drops(5),
         "quarantine": quarantine(),
         "destinations": destinations(),

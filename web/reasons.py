@@ -37,6 +37,16 @@ REASONS: dict[str, Reason] = {
         "Its Study Instance UID is registered for another patient. Images of two patients are never merged.",
         "Correct the Patient ID or the Study Instance UID at the source and send again. Discard this one.",
     ),
+    "project-claimed-twice": Reason(
+        "Two projects claim it",
+        "By its source and the rules on tags it belongs to two projects at once, so it goes by none of them.",
+        "Say more in the file of SENDIT_PROJECTS about what is whose, then requeue.",
+    ),
+    "project-unknown": Reason(
+        "Its project is not there",
+        "The project that it belongs to is not configured any more. It never goes by another one.",
+        "Put the project back into the file of SENDIT_PROJECTS and requeue, or discard this.",
+    ),
     "not-dicom": Reason("Not a DICOM file", "The bytes are not a DICOM object.", _NOT_AN_OBJECT),
     "empty": Reason(
         "Empty file", "The file has no bytes: its copy may have failed.", "Send it again, then discard it."

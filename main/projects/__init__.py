@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 from deidentify.recipe import Condition
 from main.errors import Quarantine
@@ -136,6 +137,14 @@ def project(name: str) -> Project:
     return found
 
 
+def names() -> list[str]:
+    """Return the names of all projects, for pages; none while the file is not right."""
+    try:
+        return sorted(projects())
+    except ImproperlyConfigured:
+        return []
+
+
 def several() -> bool:
-    """Whether there is more than one project: only then anybody needs to know of them."""
-    return len(projects()) > 1
+    """Whether there is more than one project, or a file of them that is not right: only then anybody needs to know."""
+    return len(names()) != 1

@@ -20,6 +20,7 @@ from tests.identifiers import standin
 PATH = re.compile(r"/api/v1/uid/[a-z0-9_-]+")
 ID = re.compile(r"[A-Za-z0-9_-]+")
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT00:00:00Z")
+ITEM = {"id", "id_source", "id_timestamp"}
 MOST_ITEMS = 1000
 
 Answer = dict[str, Any]
@@ -156,13 +157,18 @@ def complaint(headers: Any, path: str, request: Any) -> str:
     if sum(len(entity.get("items", [])) for entity in entities) > MOST_ITEMS:
         return f"more than {MOST_ITEMS} items"
     for entity in entities:
-        if set(entity) != {"id", "id_source", "id_timestamp", "items"} or not entity["items"]:
+        if set(entity) - {"custom_fields"} != {"id", "id_source", "id_timestamp", "items"} or not entity["items"]:
             return "an entity has other keys"
         if "-" in entity["id"] or entity["id_source"] != "Stanford MRN":
             return "an entity is not a Stanford MRN without hyphens"
-        if any(item.get("id_source") != "DCM Accession #" or len(item) != 3 for item in entity["items"]):
+        if any(
+            item.get("id_source") != "DCM Accession #" or set(item) - {"custom_fields"} != ITEM
+            for item in entity["items"]
+        ):
             return "an item is not a DCM Accession #"
         for row in (entity, *entity["items"]):
+            if not all(set(one) == {"key", "value"} for one in row.get("custom_fields", ())):
+                return "custom fields are no list of key and value"
             if not ID.fullmatch(str(row["id"])) or not TIMESTAMP.fullmatch(str(row.get("id_timestamp"))):
                 return "an id or a timestamp is not written as it should"
     return ""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -153,6 +155,27 @@ def test_the_list_is_filtered(opened: Client, query: str, found: set[str]) -> No
     rows.delivered(made["blocked"], archive, "BLOCKED", error_code="0xA900", error="No.")
     page = opened.get(f"/series/?{query}").content.decode()
     assert {name for name, one in made.items() if f'href="/series/{one.pk}/"' in page} == found
+
+
+def test_projects_are_shown_where_there_are_several(opened: Client, settings: Any, tmp_path: Path) -> None:
+    one, other = rows.series(rows.drop()), rows.series(rows.drop(), project="trial")
+    page = opened.get("/series/").content.decode()
+    assert "Project" not in page, "nobody must know"
+    assert "Project" not in opened.get(f"/series/{one.pk}/").content.decode()
+
+    settings.SENDIT_PROJECTS = tmp_path / "projects.toml"
+    settings.SENDIT_PROJECTS.write_text('[trial]\ncalled_ae_titles = ["TRIAL"]\n')
+    page = opened.get("/series/").content.decode()
+    assert "<option>trial</option>" in page
+    assert f"/series/{one.pk}/" in page
+    page = opened.get("/series/?project=trial").content.decode()
+    assert "<option selected>trial</option>" in page
+    assert f"/series/{one.pk}/" not in page
+    assert f"/series/{other.pk}/" in page
+    assert "Project trial" in opened.get(f"/series/{other.pk}/").content.decode()
+
+    settings.SENDIT_PROJECTS.write_text("[trial")
+    assert opened.get("/series/").status_code == opened.get(f"/series/{other.pk}/").status_code == 200
 
 
 def test_the_list_is_paged_without_gaps_or_repeats(opened: Client) -> None:

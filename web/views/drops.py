@@ -30,6 +30,7 @@ PLACES: tuple[tuple[str, str, str], ...] = (
     ("QUARANTINED", "in quarantine", "bad"),
     ("conflict", "in conflict", "bad"),
     ("unreadable", "damaged or unreadable", "bad"),
+    ("unassigned", "of no project, or of several", "bad"),
     ("not-dicom", "not DICOM", "warn"),
     ("duplicate", "duplicate", "quiet"),
     ("dicomdir", "DICOMDIR", "quiet"),

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date
 from django.views.decorators.http import require_POST, require_safe
 
-from main import certificates, overview
+from main import certificates, overview, projects
 from main.history import record
 from main.models import Delivery, Destination, Event, Image, LedgerEntry, Series
 from main.models.imaging import Status
@@ -42,6 +42,7 @@ def series_list(request: HttpRequest) -> HttpResponse:
         "statuses": Status.choices,
         "stages": STAGES,
         "modalities": MODALITIES,
+        "projects": projects.names() if projects.several() else [],
         "filters": {key: value for key, value in request.GET.items() if key != "after" and value},
         "chosen": request.GET,
     }
@@ -78,6 +79,7 @@ def series_detail(request: HttpRequest, pk: int) -> HttpResponse:
     matrix = deliveries.matrix(one)
     context = {
         "series": one,
+        "project": one.project if projects.several() else "",
         "sentence": in_a_sentence(one, matrix),
         "events": events,
         "ledger": ledger,
@@ -115,6 +117,8 @@ def _filtered(
     query = request.GET
     if query.get("status") in Status.values:
         rows = rows.filter(status=query["status"])
+    if project := query.get("project"):
+        rows = rows.filter(project=project[:64])
     if query.get("stage") in STAGES:
         rows = rows.filter(stage=query["stage"])
         if query["stage"] != "cleanup":

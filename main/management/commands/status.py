@@ -25,6 +25,8 @@ class Command(NodeCommand):
                 f"{one['stage']:<12}{one['waiting']:>9}{one['images']:>9}{one['oldest_seconds']:>9.0f}s  {one['errors'] or ''}"
             )
         lines.append("images: " + (", ".join(f"{k} {v}" for k, v in facts["images"].items() if v) or "none"))
+        for name, images in facts.get("projects", {}).items():
+            lines.append(f"project {name}: " + (", ".join(f"{k} {v}" for k, v in images.items() if v) or "none"))
         for one in facts["destinations"]:
             lines.append(
                 f"destination {one['name']}: {one['state']}, {one['waiting']} waiting, {one['blocked']} blocked. {one['error']}"
