@@ -202,9 +202,10 @@ def notes() -> list[str]:
     bound = parsed(settings.DICOM_BIND_ADDRESS)
     if settings.DICOM_BIND_ADDRESS == "localhost" or (bound is not None and bound.is_loopback):
         found.append(LOOPBACK_ONLY)
-    for one in projects().values():
-        if one.called_ae_titles:
-            found.append(f"Project {one.name} is called {' or '.join(sorted(one.called_ae_titles))}.")
+    with suppress(ImproperlyConfigured):  # which is said elsewhere
+        for one in projects().values():
+            if one.called_ae_titles:
+                found.append(f"Project {one.name} is called {' or '.join(sorted(one.called_ae_titles))}.")
     if settings.DICOM_PUBLIC:
         found.append("DICOM_PUBLIC is yes: whoever reaches the port may send images here.")
     elif not Node.objects.filter(may_store=True).exists():

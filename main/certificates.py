@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Count
 from django.utils import timezone
 
@@ -52,8 +53,8 @@ def recipes(series: Collection[int]) -> list[str]:
     project = _project(series)
     try:
         key_id = identity.key_id(project)
-    except Quarantine:
-        return []  # its project is not there any more
+    except (Quarantine, ImproperlyConfigured):
+        return []  # its project is not there, or nobody knows
     used = Release.objects.filter(image__series__in=series, key_id=key_id).exclude(report={})
     found = list(used.order_by().values_list("recipe", "recipe_hash").distinct())
     return sorted(recipe for recipe, written in found if _is_still(recipe, project, written))

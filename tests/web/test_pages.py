@@ -175,7 +175,10 @@ def test_projects_are_shown_where_there_are_several(opened: Client, settings: An
     assert "Project trial" in opened.get(f"/series/{other.pk}/").content.decode()
 
     settings.SENDIT_PROJECTS.write_text("[trial")
-    assert opened.get("/series/").status_code == opened.get(f"/series/{other.pk}/").status_code == 200
+    for path in ("/", "/series/", f"/series/{other.pk}/", f"/series/{other.pk}/images/{other.image_set.get().pk}/"):
+        assert opened.get(path).status_code == 200, path
+    assert opened.get("/receiver/").status_code == 200
+    assert opened.get(f"/series/{other.pk}/certificate/1.json").status_code == 404
 
 
 def test_the_list_is_paged_without_gaps_or_repeats(opened: Client) -> None:

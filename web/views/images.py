@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_http_methods
@@ -73,6 +74,8 @@ def _table(one: Image, release: Release, revealed: bool) -> Table:
         changes = engine.compare(original(one), release.path)
     except (Refused, Quarantine) as refused:
         return Table(problem=refused.sentence)
+    except ImproperlyConfigured as wrong:
+        return Table(problem=str(wrong))
     except OSError:
         return Table(problem="The original or the released file is no longer in the data folder.")
     rows = originals.rows(changes, revealed=revealed, passed_on=not engine.recipe.deidentifies)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, time
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -14,6 +15,7 @@ from django.utils.dateparse import parse_date
 from django.views.decorators.http import require_POST, require_safe
 
 from main import certificates, overview, projects
+from main.errors import Quarantine
 from main.history import record
 from main.models import Delivery, Destination, Event, Image, LedgerEntry, Series
 from main.models.imaging import Status
@@ -97,7 +99,10 @@ def series_detail(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 def certificate(request: HttpRequest, pk: int, number: int, form: str) -> HttpResponse:
     """Show or hand out the signed certificate of a study under one of its recipes; it holds no value of the patient."""
-    found = certificates.of_study(get_object_or_404(Series, pk=pk))
+    try:
+        found = certificates.of_study(get_object_or_404(Series, pk=pk))
+    except (Quarantine, ImproperlyConfigured):
+        raise Http404 from None  # its page does not offer one either
     if form not in ("html", "json") or not 1 <= number <= len(found):
         raise Http404
     chosen = found[number - 1]
