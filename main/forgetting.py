@@ -70,7 +70,7 @@ def forget(pseudonym: str, reason: str, actor: str, project: str = "", *, everyw
     numbers = PatientNumber.objects.filter(key_index__in=subjects)
     called = {*entries.values_list("project", "patient_id"), *theirs.values_list("project", "identifiers__patient_id")}
     called |= set(Pseudonym.objects.filter(subject_index__in=subjects).values_list("project", "pseudonym"))
-    elsewhere = {name for name, _ in called}.difference(projects)
+    elsewhere = {name for name, _ in called}.union(numbers.values_list("project", flat=True)).difference(projects)
     if everywhere:
         projects, elsewhere = sorted(elsewhere.union(projects)), set()
     numbers, entries = numbers.filter(project__in=projects), entries.filter(project__in=projects)

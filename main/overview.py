@@ -89,8 +89,8 @@ def images_by_status() -> dict[str, int]:
 def images_by_project() -> dict[str, dict[str, int]]:
     """Images of all series by project and status."""
     columns = {status: Sum(f"n_{status.lower()}") for status in Status.values}
-    rows = Series.objects.order_by().values("project").annotate(**columns)
-    return {row["project"]: {status: row[status] for status in Status.values} for row in rows.order_by("project")}
+    rows = Series.objects.values_list("project").annotate(**columns).order_by("project")
+    return {name: {status: n or 0 for status, n in zip(columns, counts, strict=True)} for name, *counts in rows}
 
 
 def quarantine() -> list[dict[str, Any]]:

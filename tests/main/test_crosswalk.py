@@ -93,7 +93,7 @@ def test_of_two_patients_in_one_drop_that_are_given_one_pseudonym_one_goes_nowhe
 ) -> None:
     from main.identifiers import Answer, keyed
 
-    monkeypatch.setattr(keyed, "_answer", lambda request: Answer({"PatientID": "SAME", "PatientName": "SAME"}))
+    monkeypatch.setattr(keyed, "_answer", lambda *_: Answer({"PatientID": "SAME", "PatientName": "SAME"}))
 
     def fill(folder: Path) -> None:
         for patient in ("MRN1", "MRN2"):

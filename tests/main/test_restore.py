@@ -300,7 +300,7 @@ def test_a_patient_is_forgotten_and_proof_stays(
     released = next(path for path in node.out() if dcmread(path).Modality == "CT")
     pseudonym = dcmread(released).PatientID
     subject = vault.of_patient(pseudonym).get().subject_index
-    PatientNumber.objects.create(project="p", key_index=subject, number=1, at=batch.received_at)
+    PatientNumber.objects.create(project="default", key_index=subject, number=1, at=batch.received_at)
 
     call_command("forget", pseudonym, reason="Article 17", as_json=True)
 

@@ -168,7 +168,7 @@ def real_image(batch: Batch, recipe: str = "basic") -> tuple[Image, Release]:
     dataset.save_as(original)
     image.size = original.stat().st_size
     image.save()
-    release, _ = create_release(image, recipe, identified(one))
+    release, _ = create_release(image, recipe, one.project, identified(one))
     release.save()
     return image, release
 
