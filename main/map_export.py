@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 
 from main import crosswalk, identity
@@ -25,8 +26,9 @@ from main.models import KeyRecord, PatientNumber, Pseudonym, VaultEntry
 from main.vault import Opened
 
 TABLES: tuple[type[models.Model], ...] = (Pseudonym, PatientNumber, VaultEntry)
-# Keys that another node has to have as well: look-ups and pseudonyms go by them.
+# Keys that another node has to have as well: look-ups and pseudonyms go by them; and those of projects.
 KEYS = ("index", "pseudonym")
+KEY_OF_PROJECT = "project "
 _PIECE = 500
 COLUMNS = (
     "project",
@@ -78,10 +80,16 @@ def _head() -> dict[str, Any]:
     return {
         "version": 1,
         "at": timezone.now().isoformat(),
-        "keys": dict(KeyRecord.objects.filter(name__in=KEYS).values_list("name", "fingerprint")),
+        "keys": fingerprints(),
         "projects": sorted(projects),
         "rows": {table.__name__: table._default_manager.count() for table in TABLES},
     }
+
+
+def fingerprints() -> dict[str, str]:
+    """Return the fingerprints of the keys by which look-ups and pseudonyms go."""
+    records = KeyRecord.objects.filter(Q(name__in=KEYS) | Q(name__startswith=KEY_OF_PROJECT))
+    return dict(records.values_list("name", "fingerprint"))
 
 
 def _pieces(table: type[models.Model]) -> Iterator[list[models.Model]]:
@@ -162,7 +170,8 @@ def _series_of(row: Pseudonym, patient: Patient, opened: Opened) -> list[tuple[s
         row.subject_index,
         identity.blind_index("patient", identity.patient_key(patient.issuer, patient.patient_id, "")),
     }
-    entries = VaultEntry.objects.filter(patient_id=row.pseudonym, subject_index__in=own).defer("sealed").order_by("pk")
+    entries = VaultEntry.objects.filter(project=row.project, patient_id=row.pseudonym, subject_index__in=own)
+    entries = entries.defer("sealed").order_by("pk")
     found: dict[tuple[str, str], tuple[str, str, str, str]] = {}
     for entry in entries:
         new = entry.study_instance_uid, entry.series_instance_uid

@@ -12,10 +12,11 @@ from typing import Any
 
 from django.db import models, transaction
 from django.db.models import Q
+from django.utils import timezone
 
 from main import identity
 from main.history import record
-from main.map_export import KEYS, TABLES
+from main.map_export import KEY_OF_PROJECT, KEYS, TABLES, fingerprints
 from main.map_file import Unreadable, read
 from main.models import KeyRecord, PatientNumber, Pseudonym, Series, VaultEntry
 
@@ -88,6 +89,7 @@ def take_in(path: Path, secret: bytes, actor: str, on_rows: OnRows) -> Imported:
         if piece.against:
             raise Contradiction("The node gave one of the file's pseudonyms just now: stop it, and start this again.")
         added, there = added + len(piece.new), there + piece.there
+    _note_keys(path, secret)
     sentence = f"An identity map was taken in: {added} rows are new, {there} were here."
     record("import-map", actor=actor, count=added, sentence=sentence)
     return Imported(added, there)
@@ -99,14 +101,34 @@ def _opened(path: Path, secret: bytes) -> tuple[dict[str, Any], Iterator[bytes]]
     if head.get("version") != 1:
         raise Unreadable("This file was written by a later version.")
     identity.keyring()
-    ours = dict(KeyRecord.objects.filter(name__in=KEYS).values_list("name", "fingerprint"))
+    ours = fingerprints()
     if wrong := [name for name in KEYS if head["keys"].get(name) != ours.get(name)]:
         files = " and ".join(f"keys/{name}.key" for name in wrong)
         raise Contradiction(
             f"The file was made under another {' and '.join(wrong)} key. Look-ups and pseudonyms go by it, so nothing was "
             f"imported: bring {files} of the other node, before this node is started for the first time."
         )
+    theirs = {name: mark for name, mark in head["keys"].items() if name.startswith(KEY_OF_PROJECT)}
+    if other := sorted(name for name, mark in theirs.items() if ours.get(name, mark) != mark):
+        raise Contradiction(
+            f"The file was made under another key of {' and '.join(other)}, so nothing was imported: give the project the "
+            "key_file that it has on the other node."
+        )
     return head, pieces
+
+
+def _note_keys(path: Path, secret: bytes) -> None:
+    """Note the keys of projects that are not known here yet: they go on under these, or not at all."""
+    head, _ = _opened(path, secret)
+    now = timezone.now()
+    KeyRecord.objects.bulk_create(
+        (
+            KeyRecord(name=name, fingerprint=mark, since=now)
+            for name, mark in head["keys"].items()
+            if name.startswith(KEY_OF_PROJECT)
+        ),
+        ignore_conflicts=True,
+    )
 
 
 def _pieces(path: Path, secret: bytes, on_rows: OnRows, *, add: bool = False) -> Iterator[_Piece]:
@@ -172,11 +194,11 @@ def _entries(rows: Sequence[Any]) -> _Piece:
     """Entries of the vault; the number of their series is that of this node, if it has it, or none."""
     piece = _Piece([], 0, [])
     for row in rows:
-        same = ("recipe_hash", "series_instance_uid", "subject_index", "images", "at")
+        same = ("project", "recipe_hash", "series_instance_uid", "subject_index", "images", "at")
         if VaultEntry.objects.filter(**{name: getattr(row, name) for name in same}).exists():
             piece.there += 1
             continue
-        own = Series.objects.filter(uid_index=row.series_index, study__uid_index=row.study_index)
+        own = Series.objects.filter(project=row.project, uid_index=row.series_index, study__uid_index=row.study_index)
         row.series_id = own.values_list("pk", flat=True).first() or 0
         piece.new.append(row)
     return piece

@@ -300,6 +300,6 @@ def test_who_is_forgotten_here_is_not_asked_about(ask: Any, gpas: Gpas, db: None
     ask()
     here, gone = (gpas.pseudonym("Patients", one, True) for one in ("P1", "P2"))
     crosswalk.enter("default", {1: crosswalk.Name("2" * 64, gone, "")})
-    crosswalk.forget(gone, [])
+    crosswalk.forget("default", [], [gone])
     assert crosswalk.patients_behind("default", [here, gone]) == {here: crosswalk.Patient("", "P1")}
     assert gpas.calls == [("$dePseudonymize", "Patients", [here])]

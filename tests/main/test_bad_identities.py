@@ -21,6 +21,7 @@ from main import crosswalk, identity, vault, work
 from main.errors import Quarantine
 from main.identifiers import Answer, Request, provider, provider_class, unfit
 from main.models import Image, KeyRecord, Pseudonym, Series, SeriesIdentifiers
+from main.projects import default
 from tests.identifiers.dasher_standin import Dasher
 from tests.identifiers.gpas_standin import Gpas
 from tests.main.conftest import Node, statuses
@@ -110,10 +111,10 @@ def asking(patient_id: str) -> Request:
 
 
 def test_awkward_ids_get_a_pseudonym_each_or_a_reason_from_every_provider(given_by: str) -> None:
-    answers = provider().identify_many([asking(one) for one in AWKWARD])
+    answers = provider(default()).identify_many([asking(one) for one in AWKWARD])
 
     given = {one: a.values["PatientID"] for one, a in zip(AWKWARD, answers, strict=True) if isinstance(a, Answer)}
-    patients = {provider_class().same_id(one) for one in given}
+    patients = {provider_class(default()).same_id(one) for one in given}
     assert len(set(given.values())) == len(patients)
     assert not any(unfit("PatientID", pseudonym) for pseudonym in given.values())
     refused = {one for one, a in zip(AWKWARD, answers, strict=True) if isinstance(a, Quarantine)}

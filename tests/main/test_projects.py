@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pydicom.uid import generate_uid
 
-from main import certificates, claims, identity, vault, work
+from main import certificates, claims, identity, map_export, map_import, vault, work
 from main.models import (
     Batch,
     Delivery,
@@ -24,6 +24,7 @@ from main.models import (
     Image,
     KeyRecord,
     LedgerEntry,
+    Pseudonym,
     Release,
     Series,
     SeriesIdentifiers,
@@ -518,3 +519,28 @@ def test_without_a_file_there_is_one_project(node: Node, settings: Any) -> None:
     assert list(projects()) == ["default"]
     settings.SENDIT_PROJECT = "trial"
     assert list(projects()) == ["trial"]
+
+
+def test_the_map_of_projects_goes_to_another_node_under_their_keys(two: Projects, tmp_path: Path) -> None:
+    """Here the other node is this one, after it lost its map."""
+    for name in ("heart", "lung"):
+        two.drop(tmp_path / name, real())
+    work_all()
+    secret, file = b"a long passphrase", tmp_path / "map"
+    map_export.export(file, secret, "nurse", lambda _: None)
+    kept = set(Pseudonym.objects.values_list("project", "pseudonym"))
+    for model in (Pseudonym, VaultEntry):
+        model._default_manager.all().delete()
+    KeyRecord.objects.filter(name="project heart").update(fingerprint="0123456789abcdef")
+    with pytest.raises(map_import.Contradiction, match="another key of project heart"):
+        map_import.take_in(file, secret, "nurse", lambda _: None)
+    KeyRecord.objects.filter(name="project heart").delete()
+    assert map_import.take_in(file, secret, "nurse", lambda _: None).added == 5
+    assert set(Pseudonym.objects.values_list("project", "pseudonym")) == kept
+    assert KeyRecord.objects.filter(name="project heart").exists()
+    assert {one.series_id for one in VaultEntry.objects.all()} == set(Series.objects.values_list("pk", flat=True))
+    table = tmp_path / "map.csv"
+    map_export.export_csv(table, "test", "nurse", lambda _: None)
+    lines = [line.split(",") for line in table.read_text().splitlines()[1:]]
+    assert sorted(line[0] for line in lines) == ['"heart"', '"lung"']
+    assert len({line[5] for line in lines}) == 2, "each with the study that was given out there"

@@ -6,13 +6,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
 from main.management.commands._base import LOOK, NodeCommand, system_user
 from main.management.commands._map import add_secret, counting, secret
 from main.map_file import Unreadable
 from main.map_import import Contradiction, head_of, take_in
+from main.projects import projects
 
 
 class Command(NodeCommand):
@@ -39,9 +39,9 @@ class Command(NodeCommand):
         except OSError as error:
             raise CommandError(f"The file cannot be read: {error.strerror}.", returncode=2) from None
         lines = [f"{done.added:,} rows are new, {done.there:,} were here."]
-        if head.projects and settings.SENDIT_PROJECT not in head.projects:
+        if set(head.projects).difference(projects()):
             lines.append(
-                f"They are of {', '.join(head.projects)}; this node's project is {settings.SENDIT_PROJECT}: set "
-                "SENDIT_PROJECT if it is to go on with them."
+                f"They are of {', '.join(head.projects)}; this node has {', '.join(sorted(projects()))}: set SENDIT_PROJECT, or "
+                "SENDIT_PROJECTS, if it is to go on with them."
             )
         self.show(options, {**asdict(done), "projects": head.projects}, lines)
