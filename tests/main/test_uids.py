@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,8 @@ ROOT = "1.2.826.0.1.3680043.10.9999"
 
 
 @pytest.fixture
-def rooted(settings: Any) -> Iterator[None]:
+def rooted(settings: Any) -> None:
     settings.SENDIT_UID_ROOT = ROOT
-    yield
 
 
 def study(ct: Dataset, folder: Path, images: int = 3) -> None:
