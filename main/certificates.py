@@ -40,7 +40,7 @@ def certificates(series: Collection[int]) -> list[Certificate]:
         Certificate.of(
             _released(series, recipe, project), deidentifier(recipe, project).recipe, not_released=held
         ).sign(key, now)
-        for recipe in recipes(series)
+        for recipe in _recipes(series, project)
     ]
 
 
@@ -50,7 +50,10 @@ def _project(series: Collection[int]) -> str:
 
 def recipes(series: Collection[int]) -> list[str]:
     """Return the recipes by which images of these series are released, without `none` and those that changed since."""
-    project = _project(series)
+    return _recipes(series, _project(series))
+
+
+def _recipes(series: Collection[int], project: str) -> list[str]:
     try:
         key_id = identity.key_id(project)
     except (Quarantine, ImproperlyConfigured):
