@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("main", "0012_crosswalk"),
+        ("main", "0013_projects"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from main.pipeline.source import SOURCE
 from tests.watcher.watching import fill, wait_for
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -46,7 +47,8 @@ class Node:
     def drops(self) -> list[str]:
         """The names of what was taken, from the disk."""
         drops = self.data / "work" / "drops"
-        return sorted(name for key in os.listdir(drops) for name in os.listdir(drops / key))
+        found = (name for key in os.listdir(drops) for name in os.listdir(drops / key))
+        return sorted(name for name in found if name != SOURCE)
 
     @contextmanager
     def foreground(self) -> Iterator[subprocess.Popen[bytes]]:
