@@ -56,6 +56,7 @@ destinations = ["lung"]
 @pytest.fixture
 def two(node: Node, tmp_path: Path, settings: Any) -> Projects:
     """Two projects with a folder each, beside the default one."""
+    identity._pseudonyms.cache_clear()  # as in a new process: keys are noted
     found = Projects(node, tmp_path, settings)
     for name in ("heart", "lung"):
         found.watched(name)
