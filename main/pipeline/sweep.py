@@ -27,7 +27,8 @@ from main.pipeline.take import copying, recover
 from main.storage import newest_folder
 
 # The stages of a series in which it can be due; while it is delivered, its deliveries are.
-_STAGES = ("identify", "deidentify", "cleanup")
+_SLOW_STAGES = ("identify", "deidentify")
+_STAGES = (*_SLOW_STAGES, "cleanup")
 
 _TEMPORARY_AGE_SECONDS = 3600
 _RECOVER_AGE_SECONDS = 30
@@ -35,8 +36,8 @@ _RECOVER_AGE_SECONDS = 30
 # News of a study cannot be of later than now; a clock that is set right moves it by less.
 _NEWS_IS_OLD, _LONGEST_QUIET = timedelta(minutes=1), timedelta(seconds=LONGEST_QUIET)
 
-# Leases of deliveries are longer by the size of what is sent.
-_LARGE_OBJECTS = timedelta(hours=4)
+# Leases are longer by the size of what is sent or written, and by the search for text in it.
+_LONG_WORK = timedelta(hours=4)
 
 # How long after its registration a drop is looked at for files that were still written into it.
 _MAY_GROW = timedelta(hours=1)
@@ -83,7 +84,8 @@ def is_stalled() -> bool:
     held = Q(token__isnull=False, due_at__gt=now)
     if (
         Batch.objects.filter(held).exists()
-        or Series.objects.filter(held, stage__in=_STAGES, due_at__lte=lease_end()).exists()
+        or Series.objects.filter(held, stage__in=_SLOW_STAGES, due_at__lte=lease_end() + _LONG_WORK).exists()
+        or Series.objects.filter(held, stage="cleanup", due_at__lte=lease_end()).exists()
         or Delivery.objects.filter(held, destination__in=Destination.objects.values("pk")).exists()
         or CommitmentRequest.objects.filter(held).exists()
     ):
@@ -112,12 +114,13 @@ def clamp() -> int:
     mended = Batch.objects.filter(due_at__gt=edge).update(due_at=now)
     jumped = Q(waits_since__gt=now + _NEWS_IS_OLD) | Q(complete_at__gt=now + _NEWS_IS_OLD + _LONGEST_QUIET)
     mended += Study.objects.filter(jumped, complete_at__gt=now).update(waits_since=now, complete_at=now)
-    series = Series.objects.filter(due_at__gt=edge, stage__in=["identify", "deidentify"])
+    series = Series.objects.filter(due_at__gt=edge, stage__in=_SLOW_STAGES)
+    series = series.exclude(token__isnull=False, due_at__lte=edge + _LONG_WORK)
     # Nobody holds a series whose study may still grow, and it may be for longer than others wait.
     mended += series.exclude(stage="identify", token=None, study__complete_at__gt=now).update(due_at=now)
     mended += CommitmentRequest.objects.filter(due_at__gt=edge).update(due_at=now)
     everywhere = Destination.objects.values("pk")
-    mended += Delivery.objects.filter(due_at__gt=edge + _LARGE_OBJECTS, destination__in=everywhere).update(due_at=now)
+    mended += Delivery.objects.filter(due_at__gt=edge + _LONG_WORK, destination__in=everywhere).update(due_at=now)
     mended += Destination.objects.filter(retry_at__gt=edge).update(retry_at=now)
     last_cleanup = now + timedelta(hours=settings.SENDIT_RETENTION_HOURS, seconds=longest + 60)
     return mended + Series.objects.filter(stage="cleanup", due_at__gt=last_cleanup).update(due_at=last_cleanup)

@@ -69,3 +69,24 @@ def test_workers_that_do_not_hear_are_noticed(node: Node) -> None:
 
     assert claim(Batch, "register") is not None
     assert not is_stalled(), "somebody is at work"
+
+
+def test_who_searches_pixels_for_long_is_at_work_and_keeps_its_series(node: Node) -> None:
+    from main.claims import claim
+    from main.work import work_one
+
+    for name in ("d", "e"):
+        node.hand_over(name, copy_of("CT_small.dcm" if name == "d" else "MR_small.dcm"))
+    for stage in ("register", "register", "identify", "identify"):
+        work_one(stage)
+    first = Series.objects.filter(stage="deidentify").order_by("pk").first()
+    assert first is not None
+    held = claim(Series, "deidentify", first.pk)
+    assert held is not None
+    assert held.take_in_hand("1", 1 << 30, 300.0)
+    Series.objects.filter(token=None).update(due_at=timezone.now() - timedelta(seconds=STALLED_SECONDS + 1))
+    assert not is_stalled(), "somebody is at work"
+    assert clamp() == 0
+    held.hold()
+    Series.objects.filter(pk=first.pk).update(token=None)
+    assert is_stalled()
