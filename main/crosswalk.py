@@ -156,6 +156,11 @@ def forget(project: str, subjects: Collection[str], pseudonyms: Collection[str])
     return count
 
 
+def unname(project: str, pseudonyms: Collection[str]) -> None:
+    """Keep of pseudonyms whose they are, for the next images, but no longer what their patients are called."""
+    _of(project).filter(pseudonym__in=pseudonyms).update(sealed="")
+
+
 def holders(pseudonym: str) -> list[tuple[str, str]]:
     """Return the projects that gave a pseudonym out, each with the blind index of who has it and is not forgotten."""
     rows = Pseudonym.objects.filter(kind=PATIENT, pseudonym=pseudonym).values_list("project", "subject_index")

@@ -1,4 +1,4 @@
-"""Erasure of one patient: what leads from the pseudonym to the person is destroyed, and proof of what was done stays.
+"""Erasure, of one patient or by age: what leads from pseudonyms to persons is destroyed, and proof of what was done stays.
 
 What is on its way is not torn off: it has to arrive or be discarded first. A pseudonym names a patient in one project; what
 others have of him goes only when that is asked for.
@@ -9,7 +9,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import timedelta
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -20,6 +22,9 @@ from main.history import record
 from main.models import PatientNumber, Pseudonym, Series, VaultEntry
 from main.pipeline.cleanup import remove_proven
 from main.pipeline.next_stage import stage_of
+
+# Entries that are destroyed in one transaction.
+_PIECE = 500
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,30 @@ def forget(pseudonym: str, reason: str, actor: str, project: str = "", *, everyw
         sentence = f"{pseudonym} is forgotten: {len(here)} series that were here, {count} entries of the vault."
         record("forget", actor=actor, count=images, sentence=f"{sentence} Reason: {reason}")
     return Forgotten(count, images, len(here), names, tuple(sorted(elsewhere)))
+
+
+def expire() -> int:
+    """Destroy what leads back and is older than `SENDIT_VAULT_DAYS`, and to whom pseudonyms belong of which nothing is left.
+
+    Returns how many entries of the vault that were.
+    """
+    if settings.SENDIT_VAULT_DAYS is None:
+        return 0
+    old = VaultEntry.objects.filter(at__lt=timezone.now() - timedelta(days=settings.SENDIT_VAULT_DAYS)).order_by("at")
+    done = 0
+    while piece := list(old.values_list("pk", "project", "patient_id", "images")[:_PIECE]):
+        with transaction.atomic():
+            count, _ = VaultEntry.objects.filter(pk__in=[pk for pk, *_ in piece]).delete()
+            for project in {name for _, name, *_ in piece}:
+                names = {pseudonym for _, name, pseudonym, _ in piece if name == project}
+                left = VaultEntry.objects.filter(project=project, patient_id__in=names)
+                crosswalk.unname(project, names.difference(left.values_list("patient_id", flat=True)))
+            sentence = (
+                f"{count} entries of the vault were older than {settings.SENDIT_VAULT_DAYS} days and are destroyed."
+            )
+            record("expire", count=sum(images for *_, images in piece), sentence=sentence)
+        done += count
+    return done
 
 
 def _meant(pseudonym: str, project: str) -> Collection[tuple[str, str]]:

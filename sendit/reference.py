@@ -321,6 +321,13 @@ SETTINGS: tuple[Setting, ...] = (
         _KEYS,
     ),
     Setting(
+        "SENDIT_VAULT_DAYS",
+        COUNT,
+        None,
+        "After so many days what leads back is destroyed, and who a pseudonym belongs to; default: never.",
+        _KEYS,
+    ),
+    Setting(
         "SENDIT_RESTORE",
         BOOLEAN,
         False,

@@ -39,4 +39,5 @@ class VaultEntry(models.Model):
             models.Index(fields=["subject_index"], name="vault_original_patient"),
             models.Index(fields=["study_index"], name="vault_original_study"),
             models.Index(fields=["series_index"], name="vault_original_series"),
+            models.Index(fields=["at"], name="vault_age"),
         ]

@@ -18,6 +18,7 @@ from django.utils import timezone
 from main import bells
 from main.claims import lease_end
 from main.failpoints import reach
+from main.forgetting import expire
 from main.models import Batch, CommitmentRequest, Delivery, Destination, Series, Study
 from main.pipeline.cleanup import remove_finished_folders
 from main.pipeline.commitment import forget_old
@@ -103,7 +104,7 @@ def tidy() -> int:
     """The slower part, once a minute: recover drops, clamp times, remove stale temporary files; returns what it mended."""
     age = min(_RECOVER_AGE_SECONDS, settings.SENDIT_LEASE_SECONDS)
     mended = recover(age) + clamp() + _remove_temporary() + schedule_cleanup()
-    return mended + remove_finished_folders() + _reopen_grown_drops() + forget_old()
+    return mended + remove_finished_folders() + _reopen_grown_drops() + forget_old() + expire()
 
 
 def clamp() -> int:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import json
 import shutil
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 from pydicom import Dataset, dcmread
 from pydicom.data import get_testdata_file, get_testdata_files
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
@@ -18,7 +20,8 @@ from deidentify import Refused, read_structure, text
 from deidentify.dictionary import keyword_of
 from deidentify.gate import SOP_INSTANCE
 from main import identity, vault, work
-from main.models import Destination, Event, Image, LedgerEntry, PatientNumber, Series, Subject, VaultEntry
+from main.forgetting import expire
+from main.models import Destination, Event, Image, LedgerEntry, PatientNumber, Pseudonym, Series, Subject, VaultEntry
 from main.pipeline.release import deidentifier
 from main.pipeline.replay import replay
 from tests.main.conftest import Node, copy_of
@@ -316,6 +319,26 @@ def test_a_patient_is_forgotten_and_proof_stays(
     assert said["files"][0]["code"] == "unknown"
     with pytest.raises(SystemExit):
         call_command("forget", pseudonym, reason="again", as_json=True)
+
+
+def test_what_is_too_old_leads_back_no_more_and_the_pseudonym_stays(node: Node, settings: Any) -> None:
+    node.drop("d", copy_of("CT_small.dcm"))
+    node.drop("e", copy_of("MR_small.dcm"))
+    old, young = VaultEntry.objects.order_by("pk")
+    VaultEntry.objects.filter(pk=old.pk).update(at=timezone.now() - timedelta(days=31))
+    assert expire() == 0, "for ever, as it comes"
+    settings.SENDIT_VAULT_DAYS = 30
+
+    assert expire() == 1
+
+    assert list(VaultEntry.objects.all()) == [young]
+    called = {row.pseudonym: row for row in Pseudonym.objects.all()}
+    assert called[old.patient_id].is_current
+    assert called[old.patient_id].subject_index == old.subject_index
+    assert not called[old.patient_id].sealed
+    assert called[young.patient_id].sealed
+    assert Event.objects.get(kind="expire").count == old.images
+    assert expire() == 0
 
 
 def test_nobody_is_forgotten_while_an_image_is_on_its_way(node: Node) -> None:
