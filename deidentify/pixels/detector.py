@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from deidentify.pixels.boxes import Box
+from deidentify.pixels.boxes import Box, joined
 from deidentify.pixels.network import DETECTION, RECOGNITION, Map, Picture, characters, resized, run
 
 _TILE, _OVERLAP, _STEP = 448, 96, 32
@@ -15,6 +15,8 @@ _CELL = 4
 _THRESHOLD, _CERTAIN = 0.25, 0.5
 _LARGE, _SMALL = 1024, 400
 _MARGIN, _WIDEST_MARGIN = 3, 24
+# How much of a picture may lie in a box without being text; of what leaves more free, line by line is taken.
+_FREE = 0.01
 # What an edge is, as a part of the range of grey in a box, and how many pairs of neighbours are one where text is.
 _EDGE, _EDGES = 0.2, 0.035
 # How far to look beside a line, in its heights, how many rows it has then, and how much of a window may be known already.
@@ -100,17 +102,37 @@ def _found(picture: Picture, scale: float) -> list[Box]:
     """Return what the network finds at one size, in pixels of the picture, with the margin that it leaves around."""
     rows, columns = picture.shape[:2]
     cells = _cells(resized(picture, max(round(rows * scale), 1), max(round(columns * scale), 1)))
-    boxes = []
-    for top, left, bottom, right in _islands(cells):
-        size = _CELL / scale
-        margin = round(min(min(bottom - top, right - left) * size / 2, _WIDEST_MARGIN) + _MARGIN)
-        x, y = int(left * size), int(top * size)
-        box = Box(x, y, -int(-right * size // 1) - x, -int(-bottom * size // 1) - y).grown(margin)
-        box = box.clipped(columns, rows)
+    size = _CELL / scale
+    boxes: list[Box] = []
+    for island in _islands(cells):
+        whole = _around(island)
+        margin = round(min(min(whole.width, whole.height) * size / 2, _WIDEST_MARGIN) + _MARGIN)
+        box, *parts = (_scaled(one, size).grown(margin).clipped(columns, rows) for one in (whole, *island))
         inside = picture[box.y : box.bottom, box.x : box.right]
         if inside.size and (_has_edges(inside) or _is_readable(inside)):
-            boxes.append(box)
+            free = box.width * box.height * (1 - _filled(box, parts))
+            boxes += joined(parts, columns, rows) if free > _FREE * rows * columns else (box,)
     return boxes
+
+
+def _around(boxes: list[Box]) -> Box:
+    """Return the smallest box around boxes."""
+    x, y = min(box.x for box in boxes), min(box.y for box in boxes)
+    return Box(x, y, max(box.right for box in boxes) - x, max(box.bottom for box in boxes) - y)
+
+
+def _scaled(box: Box, size: float) -> Box:
+    """Return what lies in a box of cells, each of `size` pixels."""
+    x, y = int(box.x * size), int(box.y * size)
+    return Box(x, y, -int(-box.right * size // 1) - x, -int(-box.bottom * size // 1) - y)
+
+
+def _filled(box: Box, parts: list[Box]) -> float:
+    """Return how much of a box its parts fill: lines of different length that hang together leave much of it free."""
+    filled = np.zeros((box.height, box.width), bool)
+    for part in parts:
+        filled[part.y - box.y : part.bottom - box.y, part.x - box.x : part.right - box.x] = True
+    return float(filled.mean())
 
 
 def _has_edges(inside: Picture) -> bool:
@@ -166,11 +188,11 @@ def _starts(length: int) -> list[int]:
     return [0, *range(_TILE - _OVERLAP, length - _OVERLAP, _TILE - _OVERLAP)] if length > _TILE else [0]
 
 
-def _islands(cells: Map) -> list[tuple[int, int, int, int]]:
-    """Return top, left, bottom and right of what hangs together above the threshold and is certain somewhere."""
+def _islands(cells: Map) -> list[list[Box]]:
+    """Return what hangs together above the threshold and is certain somewhere, as the runs of cells in its rows."""
     mask = cells > _THRESHOLD
     parent: list[int] = []
-    extent: list[list[int]] = []
+    runs: list[Box] = []
     certain: list[bool] = []
 
     def root(label: int) -> int:
@@ -178,28 +200,24 @@ def _islands(cells: Map) -> list[tuple[int, int, int, int]]:
             parent[label] = label = parent[parent[label]]
         return label
 
-    before: list[tuple[int, int, int]] = []
+    before: list[int] = []
     for row in np.flatnonzero(mask.any(axis=1)).tolist():
         edges = np.flatnonzero(np.diff(np.concatenate(([0], mask[row].view(np.int8), [0])))).tolist()
-        here: list[tuple[int, int, int]] = []
+        here: list[int] = []
         for left, right in zip(edges[::2], edges[1::2], strict=True):
             label = len(parent)
             parent.append(label)
-            extent.append([row, left, row + 1, right])
+            runs.append(Box(left, row, right - left, 1))
             certain.append(bool((cells[row, left:right] > _CERTAIN).any()))
-            for other_left, other_right, other in before:
-                if extent[other][2] >= row and other_left <= right and left <= other_right:
+            for other in before:
+                if runs[other].bottom >= row and runs[other].x <= right and left <= runs[other].right:
                     old, new = root(other), root(label)
                     if old != new:
                         parent[old] = new
-            here.append((left, right, label))
+            here.append(label)
         before = here
-    joined: dict[int, list[int]] = {}
-    sure: set[int] = set()
-    for label, (top, left, bottom, right) in enumerate(extent):
-        at = root(label)
-        whole = joined.setdefault(at, [top, left, bottom, right])
-        whole[:] = min(whole[0], top), min(whole[1], left), max(whole[2], bottom), max(whole[3], right)
-        if certain[label]:
-            sure.add(at)
-    return [(top, left, bottom, right) for at, (top, left, bottom, right) in joined.items() if at in sure]
+    islands: dict[int, list[Box]] = {}
+    for label, one in enumerate(runs):
+        islands.setdefault(root(label), []).append(one)
+    sure = {root(label) for label, is_sure in enumerate(certain) if is_sure}
+    return [island for label, island in islands.items() if label in sure]

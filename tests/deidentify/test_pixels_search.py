@@ -27,6 +27,19 @@ def slice_of_a_head() -> np.ndarray:
     return np.ascontiguousarray(whole[352:, 128:384].astype(np.int16))
 
 
+def test_what_lies_beside_short_lines_below_a_long_one_stays() -> None:
+    frame = pydicom.dcmread(FOLDER / "J2K_pixelrep_mismatch.dcm").pixel_array.astype(np.int16)
+    written = np.zeros(frame.shape, bool)
+    for number, line in enumerate(("KOWALSKA^ANNA MARIA 1957-03-02 F", "ID 55512", "CT 17", "12 MAR", "A 3", "L")):
+        frame, mask = drawn(frame, line, (20 + 18 * number, 20), 16, 1896)
+        written |= mask
+    blanked = np.zeros(frame.shape, bool)
+    for box in search([frame], 1):
+        blanked[box.y : box.bottom, box.x : box.right] = True
+    assert blanked[written].all()
+    assert blanked.mean() < 0.13, "a box around all lines takes 0.16"
+
+
 def test_an_image_without_text_is_not_touched() -> None:
     with pixels_of(FOLDER / "J2K_pixelrep_mismatch.dcm") as (pixels, facts, _):
         done = cleaned(pixels, facts, LOOK)

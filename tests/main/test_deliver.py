@@ -31,7 +31,7 @@ def scripted(tmp_path: Path) -> Iterator[ScriptedSCP]:
 
 @pytest.fixture(autouse=True)
 def quick_timeouts(settings: Any) -> None:
-    settings.DICOM_PEER_TIMEOUT = 1.0
+    settings.DICOM_PEER_TIMEOUT = 4.0
 
 
 def send_to(peer: ScriptedSCP | Orthanc, **columns: Any) -> Destination:

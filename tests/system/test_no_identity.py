@@ -169,6 +169,7 @@ def test_no_planted_identity_is_anywhere_but_in_the_originals(
         "SENDIT_IDENTIFIERS": kind,
         "SENDIT_RECIPE": without_search(tmp_path),
         "SENDIT_LOG_LEVEL": "debug",
+        "SENDIT_RETRY_MAX_SECONDS": "2",
         "SENDIT_WEB_BIND": f"127.0.0.1:{port}",
         "LOCKDOWN_ENABLED": "no",
     }
