@@ -19,8 +19,8 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
+from deidentify import pseudonyms as keyed
 from deidentify.pseudonyms import Pseudonyms
-from deidentify.pseudonyms import patient_key as patient_key
 from main.models import KeyRecord
 from main.projects import project
 from sendit import keys
@@ -158,6 +158,11 @@ def unseal_values(token: str) -> dict[str, Any]:
 def blind_index(purpose: str, value: str) -> str:
     """Keyed, deterministic index of `value`, 64 hex digits; equal only for equal purpose and value."""
     return _hmac(keyring().index, purpose, value).hex()
+
+
+def patient_key(issuer: str, patient_id: str, study_instance_uid: str) -> str:
+    """What makes two images those of one patient: `deidentify.pseudonyms.patient_key`, with the node's own issuer for none."""
+    return keyed.patient_key(issuer.strip() or settings.SENDIT_ISSUER, patient_id, study_instance_uid)
 
 
 def accession_index(accession_number: str) -> str:

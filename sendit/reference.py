@@ -225,6 +225,13 @@ SETTINGS: tuple[Setting, ...] = (
         _IDENTIFIERS,
     ),
     Setting(
+        "SENDIT_ISSUER",
+        TEXT,
+        "",
+        "IssuerOfPatientID of ids that come without one; choose it before the first real image.",
+        _IDENTIFIERS,
+    ),
+    Setting(
         "SENDIT_UID_ROOT",
         UID_ROOT,
         "2.25",

@@ -179,6 +179,17 @@ def test_one_id_of_two_issuers_is_two_patients(send: Send) -> None:
     assert len(set(names())) == Pseudonym.objects.count() == 3
 
 
+@pytest.mark.parametrize("provider", ["keyed", "gpas"])
+def test_who_comes_without_an_issuer_is_of_the_nodes_own(send: Send, gpas: Gpas, settings: Any, provider: str) -> None:
+    settings.SENDIT_IDENTIFIERS, settings.SENDIT_ISSUER = provider, "Clinic A"
+    for issuer in ("Clinic A", "", " "):
+        assert send(PatientID="1", IssuerOfPatientID=issuer) == {"SENT": 1}
+    send(PatientID="1", IssuerOfPatientID="Clinic B")
+    assert len({*names()}) == (2 if provider == "keyed" else 1)
+    assert codes() == ([] if provider == "keyed" else ["identifiers-taken"])
+    assert len(vault.of_original_patient("", "1")) == len(vault.of_original_patient("Clinic A", "1")) == 3
+
+
 def test_a_service_that_is_not_told_the_issuer_does_not_put_two_patients_together(
     send: Send, gpas: Gpas, settings: Any
 ) -> None:
