@@ -14,4 +14,4 @@ lint-imports
 # Many tests wait for real timeouts of real peers, so three run at a time on two cores.
 sh tests/in_own_network.sh python -m pytest -q -n 3 --dist loadfile
 sh tests/in_own_network.sh python -m tests.on_postgresql -q -n 3 --dist loadfile
-sh tests/in_own_network.sh python -m tests.faults --minutes 0.75 --seed 1
+sh tests/in_own_network.sh python -m tests.faults --minutes 0.5 --seed 1

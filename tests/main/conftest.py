@@ -19,9 +19,9 @@ from main.pipeline.take import take
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All of the pipeline's tests run on every database."""
+    """The pipeline's tests run on every database, but those that are about what Orthanc does, which take long."""
     for item in items:
-        if "tests/main/" in str(item.path):
+        if "tests/main/" in str(item.path) and "empty_orthanc" not in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.everydatabase)
 
 
