@@ -19,9 +19,11 @@ class Ear:
     """A named pipe that is written to whenever somebody publishes."""
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / EARS / uuid4().hex
-        os.mkfifo(self.path, 0o600)
-        self.handle = os.open(self.path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)  # to write too: so it has no end
+        name = uuid4().hex
+        self.path, hidden = folder / EARS / name, folder / EARS / f".{name}"
+        os.mkfifo(hidden, 0o600)  # seen by `wake` only when it is open: one that nobody has open is taken away
+        self.handle = os.open(hidden, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)  # to write too: so it has no end
+        os.rename(hidden, self.path)
 
     def drain(self) -> None:
         """Forget what was heard so far."""
@@ -39,6 +41,8 @@ def wake(folder: Path) -> None:
     """Let every worker that listens look now. Those who do not hear it look by themselves soon, so nothing is raised."""
     with suppress(OSError):
         for name in os.listdir(folder / EARS):
+            if name.startswith("."):
+                continue
             with suppress(OSError):  # full: it has heard enough
                 try:
                     handle = os.open(folder / EARS / name, os.O_WRONLY | os.O_NONBLOCK)

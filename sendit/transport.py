@@ -281,13 +281,16 @@ class Transport(virtual.Transport):
             nonlocal pause, ear
             if self.closed:
                 return
-            if not ear.path.exists():
-                loop.remove(ear.handle)
-                ear.close()
-                ear = self._ear = self._listen()
-                loop.add_reader(ear.handle, hear)
-            pause = 0.002 if self._look() else min(2 * pause, self.polling_interval)
-            loop.call_later(pause, look)
+            try:
+                if not ear.path.exists():
+                    new = self._listen()
+                    loop.remove(ear.handle)
+                    ear.close()
+                    ear = self._ear = new
+                    loop.add_reader(ear.handle, hear)
+                pause = 0.002 if self._look() else min(2 * pause, self.polling_interval)
+            finally:  # whatever became of the folder: who does not look any more hears nothing for ever
+                loop.call_later(pause, look)
 
         loop.add_reader(ear.handle, hear)
         loop.call_later(pause, look)
